@@ -1,0 +1,94 @@
+"""What can go wrong with a provider. Foreign errors are translated once, at the adapter that met them.
+
+ProviderError
+├── ProviderConfigurationError    unknown provider or model prefix, missing key, bad URL
+├── AuthenticationError           the key was refused (401)
+├── PermissionDeniedError         the key may not do this (403)
+├── ModelNotFoundError            the server knows no such model (404)
+├── InvalidRequestError           the server refused the request as malformed (other 4xx)
+├── ContextOverflowError          the conversation does not fit the model's window
+├── RateLimitError                429, retryable, with the server's delay where it gave one
+├── QuotaExhaustedError           credit or quota is used up: not retryable
+├── OverloadedError               5xx, 529: retryable
+├── ConnectionFailedError         no connection, or it broke: retryable
+├── ProviderTimeoutError          a time limit passed: retryable
+├── BadResponseError              what came back is not an answer (HTML, broken stream, truncation)
+└── RefusalError                  the model or a content filter refused
+"""
+
+
+class ProviderError(Exception):
+    """Base. `retryable`: the same request may succeed later. `retry_after`: seconds, if the server said."""
+
+    retryable = False
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ProviderConfigurationError(ProviderError):
+    """Raised before any request: the configuration cannot work; the message names the mend."""
+
+
+class AuthenticationError(ProviderError):
+    """Raised when the server refuses the key."""
+
+
+class PermissionDeniedError(ProviderError):
+    """Raised when the key is known but not allowed to do this."""
+
+
+class ModelNotFoundError(ProviderError):
+    """Raised when the server knows no model of that name."""
+
+
+class InvalidRequestError(ProviderError):
+    """Raised when the server calls the request malformed."""
+
+
+class ContextOverflowError(ProviderError):
+    """Raised when the conversation exceeds the model's window. Counts in tokens, where known."""
+
+    def __init__(self, message: str, *, requested: int | None = None, limit: int | None = None) -> None:
+        super().__init__(message)
+        self.requested = requested
+        self.limit = limit
+
+
+class RateLimitError(ProviderError):
+    """Raised on 429 with a limit that passes."""
+
+    retryable = True
+
+
+class QuotaExhaustedError(ProviderError):
+    """Raised when credit or quota is used up; waiting does not help."""
+
+
+class OverloadedError(ProviderError):
+    """Raised on 5xx and 529."""
+
+    retryable = True
+
+
+class ConnectionFailedError(ProviderError):
+    """Raised when no connection can be made or it broke before the answer was whole."""
+
+    retryable = True
+
+
+class ProviderTimeoutError(ProviderError):
+    """Raised when connecting, the first token, the next token or the whole call took too long."""
+
+    retryable = True
+
+
+class BadResponseError(ProviderError):
+    """Raised when what came back is not a whole, valid answer."""
+
+    retryable = True
+
+
+class RefusalError(ProviderError):
+    """Raised when the model or a content filter declined to answer."""

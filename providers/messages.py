@@ -1,0 +1,118 @@
+"""The conversation in one shape for every API: messages, tools, requests, answers.
+
+These values are journaled as they stand: what the journal holds is what the model saw. Nothing here
+knows a wire format; each adapter under `http/` converts at its own edge.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from providers.usage import Usage
+
+Role = Literal["system", "user", "assistant", "tool"]
+StopReason = Literal["end", "tool_calls", "length", "content_filter", "other"]
+
+
+class Text(msgspec.Struct, frozen=True, tag="text", tag_field="kind"):
+    text: str
+
+
+class ToolCall(msgspec.Struct, frozen=True, tag="tool_call", tag_field="kind"):
+    """A call as the model wrote it. `arguments` is its raw JSON text, kept even when it does not parse."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class ToolResult(msgspec.Struct, frozen=True, tag="tool_result", tag_field="kind", omit_defaults=True):
+    call_id: str
+    text: str
+    is_error: bool = False
+
+
+class Opaque(msgspec.Struct, frozen=True, tag="opaque", tag_field="kind"):
+    """State that only one API understands (signatures, encrypted reasoning); `data` is its JSON text.
+    It is sent back byte for byte to the same `api` and dropped for any other.
+    """
+
+    api: str
+    data: str
+
+
+Part = Text | ToolCall | ToolResult | Opaque
+
+
+class Message(msgspec.Struct, frozen=True):
+    role: Role
+    parts: tuple[Part, ...]
+
+    @property
+    def text(self) -> str:
+        return "".join(part.text for part in self.parts if isinstance(part, Text))
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        return tuple(part for part in self.parts if isinstance(part, ToolCall))
+
+
+def system(text: str) -> Message:
+    return Message("system", (Text(text),))
+
+
+def user(text: str) -> Message:
+    return Message("user", (Text(text),))
+
+
+def assistant(text: str, *calls: ToolCall) -> Message:
+    return Message("assistant", ((Text(text),) if text else ()) + calls)
+
+
+def tool_results(*results: ToolResult) -> Message:
+    return Message("tool", results)
+
+
+class ToolSpec(msgspec.Struct, frozen=True):
+    """A tool as it is offered: `parameters` is a JSON Schema of an object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+class RequestLabels(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who asks. Never sent over the wire: for logs, limits and the scripted provider."""
+
+    run_id: str = ""
+    task_id: str = ""
+    title: str = ""
+    role: str = ""
+    attempt: int = 1
+    turn: int = 1
+
+
+class Request(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One model call. `model` is the name within the provider, without the provider's prefix."""
+
+    model: str
+    messages: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    labels: RequestLabels = RequestLabels()
+
+
+class TextDelta(msgspec.Struct, frozen=True):
+    """A piece of a streaming answer, for display only: it may be dropped."""
+
+    text: str
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A whole answer. `model` is what the server says it used."""
+
+    message: Message
+    stop: StopReason
+    usage: Usage
+    model: str = ""
