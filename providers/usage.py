@@ -30,6 +30,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
         return _sum_int(self.input_tokens, self.output_tokens)
 
 
+ZERO = Usage()
 UNKNOWN = Usage(None, None, None, None, None)
 
 

@@ -1,0 +1,47 @@
+"""Open editor buffers as the engine sees them: a source of unsaved texts and a sink for edits.
+
+The server implements this port over LSP (`server/editor_documents.py`); without an editor there are
+no documents and every accepted edit goes to disk.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from orchestration.events import FileOutcome
+
+
+class Document(msgspec.Struct, frozen=True):
+    """A buffer: `text` as the editor holds it, `dirty` when it differs from what was last saved."""
+
+    text: str
+    version: int
+    dirty: bool
+
+
+class SinkResult(msgspec.Struct, frozen=True):
+    outcome: FileOutcome
+    detail: str = ""
+
+
+class EditorDocuments(Protocol):
+    def open_documents(self) -> Mapping[str, Document]:
+        """By path relative to the workspace root, POSIX style."""
+
+    async def apply(self, path: str, document: Document, text: str, label: str) -> SinkResult:
+        """Changes the buffer from `document` (text and version) to `text` through the editor.
+        Outcome `seen` when the buffer was observed to hold it, `conflict` when the buffer had moved
+        on or the editor refused (nothing changed), `unknown` after a time-out: never retried.
+        """
+
+
+class NoDocuments:
+    """No editor: nothing is open."""
+
+    def open_documents(self) -> Mapping[str, Document]:
+        return {}
+
+    async def apply(self, path: str, document: Document, text: str, label: str) -> SinkResult:
+        del document, text, label
+        return SinkResult("conflict", f"{path} is not open in an editor")

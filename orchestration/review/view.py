@@ -1,0 +1,53 @@
+"""The change set as people see it now: each hunk with its state and its place in the current text.
+
+What the journal fixes at the proposal (ids, contents) is in `change_set.py` and `hunks.py`; this is
+computed from that, the decisions, and the files or buffers as they are.
+"""
+
+from typing import Literal
+
+import msgspec
+
+HunkState = Literal["proposed", "accepted", "rejected", "conflict"]
+FileKind = Literal["create", "modify", "delete", "rename", "mode", "binary"]
+
+
+class HunkView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """`start_line` counts from 0 in the file's current text (buffer, else disk) and `old_lines` is how
+    many lines from there the hunk would replace (0: a pure insertion before that line). For an accepted
+    hunk it is the place of the new text. `old_text` and `new_text` keep their line endings.
+    """
+
+    hunk_id: str
+    path: str
+    state: HunkState
+    start_line: int
+    old_lines: int
+    new_lines: int
+    old_text: str
+    new_text: str
+    base_hash: str
+    task_ids: tuple[str, ...] = ()
+    finding_ids: tuple[str, ...] = ()
+    reason: str = ""
+    detail: str = ""
+    protected: str = ""
+
+
+class FileView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    path: str
+    kind: FileKind
+    hunks: tuple[HunkView, ...]
+    old_path: str = ""
+    added: int = 0
+    removed: int = 0
+
+
+class ChangesView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    run_id: str
+    base: str = ""
+    snapshot: str = ""
+    files: tuple[FileView, ...] = ()
+
+    def hunks(self) -> tuple[HunkView, ...]:
+        return tuple(hunk for file in self.files for hunk in file.hunks)

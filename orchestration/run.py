@@ -1,0 +1,135 @@
+"""The state of a run: a pure fold of its events.
+
+`RunState` is changed by `apply` alone, and only its owner calls that; everyone else gets `snapshot()`.
+Tasks are frozen values replaced one at a time, so folding costs O(1) per event whatever the size of
+the graph. Nothing here touches the journal, the clock or a file.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from orchestration import events as ev
+from orchestration.graph_model import TaskSpec
+from orchestration.quality.finding import Finding
+from providers.messages import Message, ToolResult, tool_results
+from providers.usage import ZERO, Usage
+
+RunPhase = Literal["planning", "confirming", "running", "finished"]
+TaskStatus = Literal["pending", "running", "waiting", "merged", "dead", "skipped", "cancelled"]
+ENDED: frozenset[TaskStatus] = frozenset({"merged", "dead", "skipped", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class GateState:
+    gate: str
+    outcome: ev.GateOutcome
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """`started` and `ended` are Unix seconds (0: not yet); `attempt` and `turn` count from 1."""
+
+    spec: TaskSpec
+    status: TaskStatus = "pending"
+    attempt: int = 0
+    turn: int = 0
+    model: str = ""
+    start_snapshot: str = ""
+    snapshot: str = ""
+    changed: tuple[str, ...] = ()
+    verified: bool = True
+    usage: Usage = ZERO
+    gates: tuple[GateState, ...] = ()
+    failures: tuple[ev.AttemptFailed, ...] = ()
+    reason: str = ""
+    summary: str = ""
+    activity: str = ""
+    started: float = 0.0
+    ended: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionState:
+    decision_id: str
+    decision: ev.Decision
+    hunk_ids: tuple[str, ...]
+    files: tuple[ev.FileIntent, ...]
+    results: tuple[ev.FileResult, ...] = ()
+    applied: bool = False
+    undone: bool = False
+    time: float = 0.0
+
+
+@dataclass(slots=True)
+class Transcript:
+    """The conversation of one attempt as the model saw it; `system` is a blob's digest."""
+
+    attempt: int
+    system: str = ""
+    messages: list[Message] = field(default_factory=list)
+    results: list[ToolResult] = field(default_factory=list)
+    tree: str = ""
+    open_turn: int = 0
+
+    def conversation(self) -> list[Message]:
+        """Everything after the system text, tool results of the last turn included."""
+        return [*self.messages, *([tool_results(*self.results)] if self.results else [])]
+
+
+@dataclass(slots=True)
+class RunState:
+    run_id: str
+    goal: str = ""
+    workspace: str = ""
+    options: ev.RunOptions | None = None
+    version: str = ""
+    context: str = ""
+    phase: RunPhase = "planning"
+    end: ev.RunEnd | None = None
+    exit_code: int = 0
+    reasons: tuple[str, ...] = ()
+    given_plan: tuple[TaskSpec, ...] | None = None
+    proposed_plan: tuple[TaskSpec, ...] = ()
+    tasks: dict[str, TaskState] = field(default_factory=dict)
+    usage: Usage = ZERO
+    base: str = ""
+    left_out: tuple[ev.LeftOut, ...] = ()
+    dirty: tuple[str, ...] = ()
+    roles: dict[str, str] = field(default_factory=dict)
+    tools: str = ""
+    approvals: dict[str, ev.ApprovalRequested] = field(default_factory=dict)
+    granted: frozenset[str] = frozenset()
+    findings: dict[str, Finding] = field(default_factory=dict)
+    finding_tasks: dict[str, str] = field(default_factory=dict)
+    dismissed: frozenset[str] = frozenset()
+    final_gates: tuple[GateState, ...] = ()
+    changes: ev.ChangesProposed | None = None
+    decisions: dict[str, DecisionState] = field(default_factory=dict)
+    undos: dict[str, str] = field(default_factory=dict)
+    cancelled: bool = False
+    exhausted: ev.BudgetExhausted | None = None
+    epoch: int = 0
+    owner_pid: int = 0
+    created: float = 0.0
+    updated: float = 0.0
+    last_seq: int = 0
+
+    def snapshot(self) -> "RunState":
+        """A copy that later events do not change."""
+        return replace(
+            self,
+            tasks=dict(self.tasks),
+            approvals=dict(self.approvals),
+            findings=dict(self.findings),
+            finding_tasks=dict(self.finding_tasks),
+            decisions=dict(self.decisions),
+            undos=dict(self.undos),
+        )
+
+    def counts(self) -> dict[str, int]:
+        """How many tasks have each status; only statuses that occur."""
+        counted: dict[str, int] = {}
+        for task in self.tasks.values():
+            counted[task.status] = counted.get(task.status, 0) + 1
+        return counted
