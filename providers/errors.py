@@ -18,13 +18,22 @@ ProviderError
 
 
 class ProviderError(Exception):
-    """Base. `retryable`: the same request may succeed later. `retry_after`: seconds, if the server said."""
+    """Base. `retryable`: the same request may succeed later. `retry_after`: seconds, if the server said.
+
+    `answer_begun`: part of an answer had arrived and is lost, so the call may have been billed though its
+    usage is unknown; the adapter sets it.
+    """
 
     retryable = False
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, retryable: bool | None = None
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.answer_begun = False
+        if retryable is not None:
+            self.retryable = retryable
 
 
 class ProviderConfigurationError(ProviderError):

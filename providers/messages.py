@@ -104,15 +104,21 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class TextDelta(msgspec.Struct, frozen=True):
-    """A piece of a streaming answer, for display only: it may be dropped."""
+    """A piece of a streaming answer, for display only: it may be dropped. `restart`: the call is made anew
+    after a fault, so what was shown of this answer before is void.
+    """
 
     text: str
+    restart: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A whole answer. `model` is what the server says it used."""
+    """A whole answer. `model` is what the server says it used. `discarded_attempts` counts broken-off
+    answers before this one: they may have been billed, and `usage` does not hold them.
+    """
 
     message: Message
     stop: StopReason
     usage: Usage
     model: str = ""
+    discarded_attempts: int = 0

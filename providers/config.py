@@ -1,0 +1,57 @@
+"""What the composition root hands to `registry.build_providers`: plain values, already read and layered.
+
+No file, environment or secret store is read here. Nothing here is journaled: it may hold a key.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from providers.base import ModelProfile
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """Limits of one HTTP call, in seconds.
+
+    `first_token` runs from the start of the call, `between_tokens` from the last piece of content: bytes
+    that carry none (comments, empty deltas) do not extend it. `between_tokens` is checked at most a tenth
+    of itself late.
+    """
+
+    connect: float = 10.0
+    first_token: float = 300.0
+    between_tokens: float = 120.0
+    whole_call: float = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When a failed call is made again. Times in seconds.
+
+    Rate limits do not use up attempts: they are waited out until `give_up_after_s` from the first failure.
+    A server's own delay is honoured up to `longest_wait_s`; beyond it the error is raised at once.
+    """
+
+    max_attempts: int = 4
+    first_backoff_s: float = 0.5
+    longest_backoff_s: float = 30.0
+    longest_wait_s: float = 120.0
+    give_up_after_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProvidersConfig:
+    """Settings of all providers. A variable of the environment wins over the field of the same meaning.
+
+    `openai_api_key` never appears in the representation. `models` maps full ids (`openai/gpt-4o`) to what the
+    user says of them. `scripts` is a folder of `NAME.yaml` files or one such file, for `scripted/NAME`.
+    """
+
+    openai_base_url: str | None = None
+    openai_api_key: str | None = field(default=None, repr=False)
+    models: Mapping[str, ModelProfile] = field(default_factory=dict)
+    scripts: Path | None = None
+    time_limits: TimeLimits = TimeLimits()
+    retry: RetryPolicy = RetryPolicy()
+    max_concurrent_calls: int = 64
