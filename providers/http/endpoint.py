@@ -1,0 +1,306 @@
+"""One base URL: its connections, its headers, the time limits of a call, and connection faults as our errors.
+
+Knows HTTP and nothing of any API; the adapters beside this file know the APIs. It stands on httpcore2, the
+transport of httpx2: of the client above it (redirects, cookies, decoding, authentication flows) nothing is
+wanted here, and each call would pay for it. The pool and the TLS context are built at the first call, in a
+worker thread (25 ms, and 20 more for https).
+"""
+
+import asyncio
+import ipaddress
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+from urllib.parse import SplitResult, urlsplit
+
+import anyio
+import anyio.to_thread
+
+from providers import errors
+from providers.config import TimeLimits
+from providers.http.failures import Headers, Place, header
+
+if TYPE_CHECKING:  # httpcore2 costs 100 ms to import: `_build` does it at the first call
+    import httpcore2
+
+KEEP_ALIVE_S = 30.0
+MAX_ERROR_BODY = 64 * 1024
+
+
+def check_base_url(url: str, *, setting: str) -> SplitResult:
+    """Raises ProviderConfigurationError, naming `setting`, for what cannot be a base URL."""
+    problem = ""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - the property raises for a port that is no number
+    except ValueError as error:
+        raise errors.ProviderConfigurationError(f"{setting} = {url!r} is no URL: {error}") from error
+    if not url.isascii() or not url.isprintable() or " " in url:
+        problem = "it holds a character that no URL may hold"
+    elif parts.scheme not in {"http", "https"}:
+        problem = "it must begin with http:// or https://"
+    elif not parts.hostname:
+        problem = "it names no host"
+    elif parts.username is not None or parts.password is not None:
+        url = url.replace(parts.netloc, f"…@{parts.hostname}")
+        problem = "a user or password does not belong in it"
+    elif parts.fragment:
+        problem = "a #fragment does not belong in it"
+    if problem:
+        raise errors.ProviderConfigurationError(f"{setting} = {url!r} is no base URL: {problem}")
+    return parts
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_key(key: str, *, setting: str) -> str:
+    """Raises ProviderConfigurationError, without showing it, for a key that no header can carry."""
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise errors.ProviderConfigurationError(
+            f"the key in {setting} holds a line break, a space or another character that no key has: "
+            "copy it anew, without what surrounds it"
+        )
+    return key
+
+
+class CallTimer:
+    """The time limits of one call as one cancel scope; `content()` moves the limit, `expired` says which passed."""
+
+    def __init__(self, limits: TimeLimits) -> None:
+        self._limits = limits
+        self._now = asyncio.get_running_loop().time  # a tenth of the cost of anyio.current_time, per piece
+        now = self._now()
+        self._end = now + limits.whole_call
+        self._move_at = 0.0
+        self._grace = float("inf")
+        self.expired: str | None = None
+        self._waiting_for = f"no first token within {limits.first_token:g} s"
+        self._scope = anyio.CancelScope(deadline=min(self._end, now + limits.first_token))
+
+    def content(self) -> None:
+        """A piece of content arrived. Moving a deadline costs a timer, so it moves ten times per limit at most."""
+        now = self._now()
+        if now >= self._move_at:
+            limit = self._limits.between_tokens
+            self._move_at = now + 0.1 * limit
+            self._waiting_for = f"nothing more within {limit:g} s"
+            self._scope.deadline = min(self._end, now + 1.1 * limit)
+
+    def ending(self, grace: float) -> None:
+        """The answer is whole; what may still come is waited for `grace` seconds. A later call can only shorten."""
+        self._move_at = float("inf")
+        if grace < self._grace:
+            self._grace = grace
+            self._scope.deadline = min(self._end, self._now() + grace)
+
+    def __enter__(self) -> Self:
+        self._scope.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        handled = bool(self._scope.__exit__(kind, error, trace))
+        if self._scope.cancelled_caught:
+            whole = self._scope.deadline >= self._end
+            self.expired = (
+                f"not finished within {self._limits.whole_call:g} s" if whole else self._waiting_for
+            )
+        return handled
+
+
+class Reply:
+    """An answer whose head has come: iterate its pieces once, then `aclose()`, whatever happened.
+
+    Pieces are the body as it arrives, decompressed. Raises ConnectionFailedError when it breaks off.
+    """
+
+    def __init__(self, response: "httpcore2.Response", endpoint: "Endpoint") -> None:
+        self.status = response.status
+        self.headers: Headers = response.headers
+        self.place = endpoint.place
+        self._response = response
+        self._endpoint = endpoint
+        assert isinstance(response.stream, AsyncIterable)
+        self._pieces = response.stream.__aiter__()
+        encoding = header(self.headers, b"content-encoding").lower()
+        self._inflate = None if encoding in {"", "identity"} else _inflater(encoding, endpoint.place)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            piece = await self._pieces.__anext__()
+        except StopAsyncIteration:
+            raise
+        except Exception as error:
+            raise self._endpoint.translate(error) from error
+        return piece if self._inflate is None else self._inflate(piece)
+
+    async def body(self, limit: int) -> bytes:
+        """The first `limit` bytes of the body."""
+        held: list[bytes] = []
+        size = 0
+        async for piece in self:
+            held.append(piece)
+            size += len(piece)
+            if size >= limit:
+                break
+        return b"".join(held)[:limit]
+
+    async def aclose(self) -> None:
+        """Frees the connection for the next call; one that is not at the end of its body is closed at once."""
+        if isinstance(self._pieces, AsyncGenerator):
+            await self._pieces.aclose()
+        await self._response.aclose()
+
+
+class Endpoint:
+    """Calls below one base URL. `headers` go with every call; `proxy` is a URL or None."""
+
+    def __init__(
+        self, place: Place, *, headers: Mapping[str, str], limits: TimeLimits, proxy: str | None = None
+    ) -> None:
+        parts = check_base_url(place.url, setting=place.setting)
+        assert parts.hostname is not None
+        self.place = place
+        self.limits = limits
+        self._scheme, self._host, self._port = parts.scheme, parts.hostname, parts.port
+        self._path = parts.path.rstrip("/")
+        self._query = f"?{parts.query}" if parts.query else ""
+        self._proxy = proxy
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        fixed = {
+            "host": host if parts.port is None else f"{host}:{parts.port}",
+            "user-agent": "antiphon",
+            "accept-encoding": "identity",
+            **headers,
+        }
+        self._headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in fixed.items()]
+        self._extensions = {"timeout": {"connect": limits.connect}}
+        self._urls: dict[str, httpcore2.URL] = {}
+        self._pool: httpcore2.AsyncConnectionPool | None = None
+        self._building = anyio.Lock()
+
+    def timer(self) -> CallTimer:
+        return CallTimer(self.limits)
+
+    async def post(self, path: str, body: bytes) -> Reply:
+        """Sends JSON and returns when the head of the answer has come, whatever its status.
+
+        Raises ConnectionFailedError, ProviderTimeoutError (connecting only: the rest is `timer()`'s) and
+        ProviderConfigurationError (a certificate that cannot be trusted).
+        """
+        pool = self._pool or await self._built_pool()
+        import httpcore2
+
+        request = httpcore2.Request(
+            "POST",
+            self._urls.get(path) or self._url(path),
+            headers=[*self._headers, (b"content-length", b"%d" % len(body))],
+            content=body,
+            extensions=self._extensions,
+        )
+        try:
+            return Reply(await pool.handle_async_request(request), self)
+        except Exception as error:
+            raise self.translate(error) from error
+
+    async def aclose(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.aclose()
+
+    def translate(self, error: Exception) -> Exception:
+        """httpcore2's exceptions as ours; any other comes back as it is."""
+        import httpcore2
+
+        url, setting = self.place.url, self.place.setting
+        reason = self.place.quote(str(error)) or type(error).__name__
+        if isinstance(error, httpcore2.ConnectTimeout):
+            return errors.ProviderTimeoutError(
+                f"{url} did not accept a connection within {self.limits.connect:g} s; check {setting}"
+            )
+        if isinstance(error, httpcore2.ConnectError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return errors.ProviderConfigurationError(
+                f"{url} shows a certificate that this machine does not trust ({reason}); "
+                "install its CA, or name it in SSL_CERT_FILE"
+            )
+        if isinstance(error, httpcore2.ConnectError):
+            return errors.ConnectionFailedError(
+                f"{url} cannot be reached ({reason}); is the server running? {setting} holds its address"
+            )
+        if isinstance(error, httpcore2.ProxyError):
+            return errors.ConnectionFailedError(f"the proxy on the way to {url} refused: {reason}")
+        if isinstance(error, httpcore2.RemoteProtocolError | httpcore2.NetworkError):
+            return errors.ConnectionFailedError(f"the connection to {url} broke: {reason}")
+        if isinstance(error, httpcore2.ProtocolError | httpcore2.UnsupportedProtocol):
+            return errors.ProviderConfigurationError(f"{url} cannot be called: {reason}; check {setting}")
+        return error
+
+    def _url(self, path: str) -> "httpcore2.URL":
+        import httpcore2
+
+        target = f"{self._path}{path}{self._query}"
+        url = httpcore2.URL(scheme=self._scheme, host=self._host, port=self._port, target=target)
+        self._urls[path] = url
+        return url
+
+    async def _built_pool(self) -> "httpcore2.AsyncConnectionPool":
+        async with self._building:
+            if self._pool is None:
+                self._pool = await anyio.to_thread.run_sync(self._build)
+            return self._pool
+
+    def _build(self) -> "httpcore2.AsyncConnectionPool":
+        """Runs in a worker thread: the imports and the certificates must not stall the event loop."""
+        import httpcore2
+
+        from providers.http.network import AsyncioBackend
+
+        secure = self._scheme == "https"
+        proxy = None if self._proxy is None else httpcore2.Proxy(self._proxy)
+        return httpcore2.AsyncConnectionPool(
+            ssl_context=httpcore2.default_ssl_context() if secure else None,
+            proxy=proxy,
+            max_connections=None,  # `providers/limits.py` bounds the calls
+            max_keepalive_connections=64,
+            keepalive_expiry=KEEP_ALIVE_S,
+            network_backend=AsyncioBackend(),
+        )
+
+
+class _Inflate:
+    """gzip and deflate bodies, which only a proxy that ignores `accept-encoding: identity` sends."""
+
+    def __init__(self) -> None:
+        import zlib  # a body is almost never compressed
+
+        self._zlib = zlib
+        self._state = zlib.decompressobj(zlib.MAX_WBITS | 32)
+
+    def __call__(self, piece: bytes) -> bytes:
+        try:
+            return self._state.decompress(piece)
+        except self._zlib.error as error:
+            raise errors.BadResponseError(
+                f"the body is not what its content-encoding says: {error}"
+            ) from error
+
+
+def _inflater(encoding: str, place: Place) -> _Inflate:
+    if encoding not in {"gzip", "x-gzip", "deflate"}:
+        raise errors.BadResponseError(
+            f"{place.url} compressed its answer as {place.quote(encoding)!r} though none was asked for; "
+            "a proxy on the way must leave it as it is",
+            retryable=False,
+        )
+    return _Inflate()
