@@ -1,0 +1,119 @@
+"""The contract of test runners: how tests are recognised, put into batches, and run with a result each.
+
+A runner serves one language. It decides by names and contents alone which files are tests; everything
+it runs, it runs through the bench. What is then made of the results is the tests gate's business.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Literal, Protocol
+
+from orchestration.ports import Executor
+from orchestration.quality.processes import Processes
+from orchestration.quality.settings import QualitySettings
+from orchestration.quality.tree_view import TreeView
+
+CaseOutcome = Literal["passed", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A test file, or some tests in it: `nodes` are what follows `path::` in their ids; empty: all."""
+
+    path: str
+    nodes: tuple[str, ...] = ()
+
+    def holds(self, case_id: str) -> bool:
+        """True when the case is one of these tests, or below one of them (a class, a suite)."""
+        if not self.nodes:
+            return is_below(case_id, self.path)
+        return any(is_below(case_id, f"{self.path}::{node}") for node in self.nodes)
+
+
+def is_below(case_id: str, node: str) -> bool:
+    return case_id == node or (case_id.startswith(node) and case_id[len(node)] in ":[/")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What one test did. `id` begins with the test file's path from the root of the checkout; a file that
+    could not be loaded is one failed case with the path alone as its id.
+    """
+
+    id: str
+    outcome: CaseOutcome
+    output: str = ""
+    seconds: float = 0.0
+
+    @property
+    def path(self) -> str:
+        return self.id.split("::", 1)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """The results of a batch. With a `problem` (one line: why) they are incomplete or not to be trusted;
+    what they do say may still be used to tell what was seen.
+    """
+
+    cases: tuple[Case, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Tests that run in one process. `folder` is where, from the root of the checkout; `tool` tells
+    runners of several tools which one was chosen.
+    """
+
+    folder: str
+    targets: tuple[Target, ...]
+    tool: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Where tests run: a checkout of the tree, a folder of ours for reports and temporary files. Its paths
+    are real ones. `env` is what the checkout asks to be set.
+    """
+
+    checkout: Path
+    env: Mapping[str, str]
+    scratch: Path
+    view: TreeView
+    root: Path
+    environ: Mapping[str, str]
+    settings: QualitySettings
+    processes: Processes
+    executor: Executor
+    changed: tuple[str, ...] = field(default=())
+    serial: Iterator[int] = field(default_factory=count)
+
+    def new_file(self, name: str) -> Path:
+        """A path in scratch that no other run uses; nothing is created."""
+        return self.scratch / f"{next(self.serial)}-{name}"
+
+    def path(self, relative: str) -> Path:
+        return self.checkout / relative if relative else self.checkout
+
+
+class Runner(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    def is_test(self, path: str, view: TreeView) -> bool: ...
+
+    def serves(self, path: str) -> bool:
+        """True when this runner can run the file if it is named as a test, whatever it is called."""
+
+    def is_configuration(self, path: str) -> bool:
+        """True for files that say how tests run: what they decide judges in its former version."""
+
+    def configuration(self, path: str, data: bytes) -> bytes:
+        """The part of a configuration file that concerns tests, in a form that can be compared."""
+
+    def batches(self, view: TreeView, targets: Sequence[Target]) -> list[Batch]: ...
+
+    async def run(self, bench: Bench, batch: Batch) -> Ran: ...

@@ -1,0 +1,299 @@
+"""Python tests: pytest where the tests' interpreter has it, else unittest.
+
+Each project folder runs in a process of its own, and folders whose test files share a name run apart,
+so that modules of the same name never meet. Results are trusted only when every module the tests loaded
+came from the checkout, not from the user's workspace (an editable install leads there).
+"""
+
+import os
+import re
+import tomllib
+from collections import defaultdict
+from collections.abc import Sequence
+from configparser import ConfigParser
+from configparser import Error as ConfigError
+from pathlib import Path
+
+from orchestration.quality.runners.assets import copy_assets
+from orchestration.quality.runners.contract import Batch, Bench, Case, Ran, Target
+from orchestration.quality.runners.interpreter import (
+    Probe,
+    Python,
+    find_python,
+    probe_python,
+    python_environment,
+    strays,
+)
+from orchestration.quality.runners.report import Report, read_report
+from orchestration.quality.tree_view import TreeView, ancestors, folder_of, join, name_of, suffix_of
+
+_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "manage.py", "requirements.txt")
+_TEST_FOLDERS = ("tests", "test", "testing")
+_SECTIONS = {"setup.cfg": "tool:pytest", "tox.ini": "pytest"}
+_LONG_SHARE = 0.5
+"""A test that was alone under way for this share of the time limit hangs; else the whole run was slow."""
+
+
+class PythonRunner:
+    name = "python"
+
+    def is_test(self, path: str, view: TreeView) -> bool:  # noqa: ARG002 - the contract's parameter
+        name = name_of(path)
+        if not name.endswith(".py"):
+            return False
+        return name.startswith("test_") or name.endswith("_test.py") or name == "tests.py"
+
+    def serves(self, path: str) -> bool:
+        return suffix_of(path) == ".py"
+
+    def is_configuration(self, path: str) -> bool:
+        return name_of(path) in {
+            "conftest.py",
+            "pytest.ini",
+            ".pytest.ini",
+            "pytest.toml",
+            ".pytest.toml",
+            "pyproject.toml",
+            "setup.cfg",
+            "tox.ini",
+        }
+
+    def configuration(self, path: str, data: bytes) -> bytes:
+        name = name_of(path)
+        if name == "pyproject.toml":
+            return _pytest_table(data)
+        if name in _SECTIONS:
+            return _section(data, _SECTIONS[name])
+        return data
+
+    def batches(self, view: TreeView, targets: Sequence[Target]) -> list[Batch]:
+        by_folder: dict[str, list[Target]] = defaultdict(list)
+        for target in targets:
+            by_folder[project_of(view, target.path)].append(target)
+        batches = []
+        for folder, found in sorted(by_folder.items()):
+            batches += [Batch(folder, tuple(group)) for group in _apart(view, found)]
+        return batches
+
+    async def run(self, bench: Bench, batch: Batch) -> Ran:
+        python = await bench.executor.run(find_python, bench, batch.folder)
+        if isinstance(python, str):
+            return Ran(problem=python)
+        modules = _top_modules(bench, batch.folder)
+        probe = await probe_python(bench, python, batch.folder, modules)
+        if isinstance(probe, str):
+            return Ran(problem=probe)
+        twins, _ = strays(bench, probe)
+        return await _Run(bench, batch, python, probe, twins).run()
+
+
+class _Run:
+    def __init__(
+        self, bench: Bench, batch: Batch, python: Python, probe: Probe, twins: Sequence[str]
+    ) -> None:
+        self._bench = bench
+        self._batch = batch
+        self._python = python
+        self._probe = probe
+        self._twins = twins
+        self._report = bench.new_file("report.jsonl")
+
+    async def run(self) -> Ran:
+        bench = self._bench
+        assets = await bench.executor.run(
+            copy_assets, bench.scratch, ("antiphon_pytest.py", "antiphon_unittest.py", "pytest.ini")
+        )
+        env = python_environment(bench, self._python)
+        given = [place for place in env.get("PYTHONPATH", "").split(os.pathsep) if place]
+        env["PYTHONPATH"] = os.pathsep.join([str(assets), *self._twins, *given])
+        env["ANTIPHON_REPORT"] = str(self._report)
+        arguments = self._pytest() if self._probe.has_pytest else self._unittest(assets)
+        done = await bench.processes.run(
+            (str(self._python.program), *arguments),
+            cwd=bench.path(self._batch.folder),
+            env=env,
+            timeout_s=bench.settings.timeout_s,
+            purpose="run tests",
+        )
+        if done.failure:
+            return Ran(problem=done.failure)
+        text = await bench.executor.run(_read, self._report)
+        report = read_report(text, str(bench.checkout))
+        return self._judge(report, done.output, timed_out=done.timed_out)
+
+    def _pytest(self) -> list[str]:
+        bench, folder = self._bench, self._batch.folder
+        options = [
+            "-m", "pytest", "-p", "antiphon_pytest", "-p", "no:cacheprovider",
+            "--continue-on-collection-errors", f"--confcutdir={bench.checkout}", "-q", "--color=no",
+        ]  # fmt: skip
+        if configured_at(bench.view, folder) is None:
+            # pytest would go on looking above the checkout.
+            empty = bench.scratch / "assets" / "pytest.ini"
+            options += [f"--rootdir={bench.path(folder)}", "-c", str(empty)]
+        return [*options, *self._targets()]
+
+    def _unittest(self, assets: Path) -> list[str]:
+        return [str(assets / "antiphon_unittest.py"), *self._targets()]
+
+    def _targets(self) -> list[str]:
+        found = []
+        for target in self._batch.targets:
+            path = str(self._bench.path(target.path))
+            found += [f"{path}::{node}" for node in target.nodes] or [path]
+        return found
+
+    def _judge(self, report: Report, output: str, *, timed_out: bool) -> Ran:
+        tool = "pytest" if self._probe.has_pytest else "unittest"
+        cases = list(report.cases)
+        if report.outside:
+            name, place = report.outside[0]
+            return Ran(
+                tuple(cases),
+                f"the tests loaded {name} from {place}, not from the checkout: what they say is about other code",
+            )
+        if timed_out:
+            return self._timed_out(report, cases)
+        if not report.ended:
+            return Ran(tuple(cases), f"{tool} did not come to its end: {_last_line(output)}")
+        if tool == "unittest":
+            lacking = _need_pytest(self._bench.view, report)
+            if lacking:
+                return Ran(
+                    tuple(cases),
+                    f"{lacking} needs pytest, which {self._python.program} (Python {self._probe.version}) lacks",
+                )
+        elif not cases and "ERROR: " in output:
+            return Ran((), f"pytest refused to run: {_last_line(output)}")
+        return Ran(tuple(cases))
+
+    def _timed_out(self, report: Report, cases: list[Case]) -> Ran:
+        limit = self._bench.settings.timeout_s
+        taken = sum(case.seconds for case in cases)
+        if report.under_way and limit - taken > limit * _LONG_SHARE:
+            hung = Case(
+                report.under_way, "failed", f"It did not end: stopped after {limit:g} s.", limit - taken
+            )
+            return Ran((*cases, hung))
+        return Ran(
+            tuple(cases), f"the tests were stopped after {limit:g} s; {len(cases)} had a result by then"
+        )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _last_line(output: str) -> str:
+    lines = [line for line in output.splitlines() if line.strip()]
+    return lines[-1].strip()[:300] if lines else "it said nothing"
+
+
+def _need_pytest(view: TreeView, report: Report) -> str:
+    """The first file that unittest can make nothing of because it is written for pytest."""
+    for case in report.cases:
+        if "::" not in case.id and "No module named 'pytest'" in case.output:
+            return case.id
+    for path, count in report.collected.items():
+        if count == 0 and re.search(r"^\s*(async )?def test", view.text(path), re.MULTILINE):
+            return path
+    return ""
+
+
+def project_of(view: TreeView, test: str) -> str:
+    """The folder a person would run this test in: the nearest with a configuration of pytest; else the
+    nearest folder above the test's packages and test folders that is marked as a project or holds it.
+    """
+    folder = folder_of(test)
+    if (configured := configured_at(view, folder)) is not None:
+        return configured
+    place = folder
+    while place and join(place, "__init__.py") in view:
+        place = folder_of(place)
+    for other in ancestors(place):
+        if name_of(other) in _TEST_FOLDERS:
+            place = folder_of(other)
+    while place and join(place, "__init__.py") in view:
+        place = folder_of(place)
+    if place != folder:
+        return place
+    marked = view.nearest(place, *_MARKS)
+    if marked is not None and not _has_sources(view, place):
+        return marked
+    return place
+
+
+def _has_sources(view: TreeView, folder: str) -> bool:
+    """True when modules lie beside the tests: a folder that is complete in itself."""
+    return any(
+        folder_of(path) == folder and not name_of(path).startswith("test_") and not path.endswith("_test.py")
+        for path in view.under(folder)
+        if path.endswith(".py") and name_of(path) != "conftest.py"
+    )
+
+
+def configured_at(view: TreeView, folder: str) -> str | None:
+    """The nearest folder, from `folder` up, with a configuration that pytest would take."""
+    for place in ancestors(folder):
+        if any(
+            join(place, name) in view for name in ("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml")
+        ):
+            return place
+        if (data := view.data(join(place, "pyproject.toml"))) is not None and _pytest_table(data):
+            return place
+        for name, section in _SECTIONS.items():
+            if (data := view.data(join(place, name))) is not None and _section(data, section):
+                return place
+    return None
+
+
+def _pytest_table(data: bytes) -> bytes:
+    try:
+        tool = tomllib.loads(data.decode("utf-8-sig")).get("tool", {})
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return b""
+    table = tool.get("pytest") if isinstance(tool, dict) else None
+    return repr(table).encode() if table else b""
+
+
+def _section(data: bytes, section: str) -> bytes:
+    parser = ConfigParser(interpolation=None, strict=False)
+    try:
+        parser.read_string(data.decode("utf-8-sig"))
+    except (UnicodeDecodeError, ConfigError):
+        return b""
+    return repr(sorted(parser.items(section))).encode() if parser.has_section(section) else b""
+
+
+def _apart(view: TreeView, targets: Sequence[Target]) -> list[list[Target]]:
+    """Together as long as no two files would be the same module: then each folder by itself."""
+    seen: dict[str, str] = {}
+    for target in targets:
+        name = name_of(target.path)
+        if join(folder_of(target.path), "__init__.py") in view:
+            continue
+        if seen.setdefault(name, target.path) != target.path:
+            break
+    else:
+        return [list(targets)]
+    by_folder: dict[str, list[Target]] = defaultdict(list)
+    for target in targets:
+        by_folder[folder_of(target.path)].append(target)
+    return [by_folder[folder] for folder in sorted(by_folder)]
+
+
+def _top_modules(bench: Bench, folder: str) -> list[str]:
+    """The names by which the changed modules are imported, as far as their packages tell."""
+    names = []
+    for path in bench.changed:
+        if suffix_of(path) != ".py" or (folder and not path.startswith(folder + "/")):
+            continue
+        name, place = name_of(path).removesuffix(".py"), folder_of(path)
+        while place and join(place, "__init__.py") in bench.view:
+            name, place = name_of(place), folder_of(place)
+        if name.isidentifier() and name not in {"__init__", "conftest", "setup"}:
+            names.append(name)
+    return list(dict.fromkeys(names))
