@@ -1,0 +1,39 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.edits.parse.apply_patch import parse_apply_patch
+from tests.edits.published import ROOT, Files, run
+
+SCENARIOS = ROOT / "apply_patch"
+
+
+def scenarios() -> Iterator[Any]:
+    if not SCENARIOS.exists():
+        yield pytest.param(None, marks=pytest.mark.skip(reason="published cases `apply_patch` are not there"))
+        return
+    for folder in sorted(SCENARIOS.iterdir()):
+        if folder.is_dir():
+            yield pytest.param(folder, id=folder.name)
+
+
+def files_of(folder: Path) -> Files:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("folder", scenarios())
+def test_published_scenario(folder: Path) -> None:
+    overrides = json.loads((SCENARIOS / "overrides.json").read_text("utf-8"))
+    files = files_of(folder / "input")
+    refused = overrides.get(folder.name, {}).get("outcome") == "refuse"
+    expected = files if refused else files_of(folder / "expected")
+    outcome, left = run(parse_apply_patch, (folder / "patch.txt").read_text("utf-8"), files)
+    assert left == expected
+    if refused:
+        assert outcome is not None
+        assert not outcome.applied
