@@ -77,7 +77,7 @@ class RunJournal(Protocol):
         """Durable when it returns. Without events it makes the blobs put so far durable."""
 
     async def put_blob(self, data: bytes) -> str:
-        """The SHA-256 of `data` in hex; durable no later than the next append that returns."""
+        """The SHA-256 of `data` in hex; durable no later than the next append made after it."""
 
     async def blob(self, digest: str) -> bytes:
         """Raises NotFoundError."""
@@ -102,8 +102,11 @@ class Journal(Protocol):
     async def run_for_key(self, key: str) -> str | None:
         """The run that was created with this idempotency key."""
 
-    async def open(self, run_id: str) -> RunJournal:
-        """Takes the run: its lock and the next epoch. Raises RunOwnedError, NotFoundError."""
+    async def open(self, run_id: str, *, seize: bool = False) -> RunJournal:
+        """Takes the run: its lock and the next epoch. Raises RunOwnedError, NotFoundError.
+
+        `seize` takes it from a live process too (a stopped one, say), which then writes nothing any more.
+        """
 
     async def read(self, run_id: str, after: int = 0, limit: int = 10_000) -> Sequence[Record]:
         """At most `limit` records with `seq > after`, in order."""

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 import anyio
 import anyio.lowlevel
-import msgspec
 
 from orchestration.errors import FencedError, JournalError, NotFoundError, RunOwnedError
-from orchestration.events import Event, Record, RunCreated, decode, encode
-from orchestration.journal.contract import LIVE_STATES, RunExistsError, RunSummary
+from orchestration.events import Event, Record, decode, encode
+from orchestration.journal.contract import RunExistsError, RunSummary
+from orchestration.journal.summaries import first_summary, with_owner
 from orchestration.ports import Clock
 
 
@@ -27,6 +27,9 @@ class _StoredRun:
     blobs: dict[str, bytes] = field(default_factory=dict)
     summary: RunSummary | None = None
     key: str | None = None
+
+    def live_owner(self) -> int | None:
+        return self.owner.pid if self.owner is not None and self.owner.alive else None
 
 
 @dataclass(slots=True)
@@ -194,12 +197,14 @@ class MemoryJournal:
     async def run_for_key(self, key: str) -> str | None:
         return self._by_key(key)
 
-    async def open(self, run_id: str) -> MemoryRunJournal:
+    async def open(self, run_id: str, *, seize: bool = False) -> MemoryRunJournal:
         self.check_alive()
         await anyio.lowlevel.checkpoint()
         run = self._find(run_id)
-        if run.owner is not None and run.owner.alive:
-            raise RunOwnedError(f"run {run_id} belongs to live process {run.owner.pid}", pid=run.owner.pid)
+        if (pid := run.live_owner()) is not None and not seize:
+            raise RunOwnedError(
+                f"run {run_id} belongs to live process {pid}; follow it, or cancel it first", pid=pid
+            )
         run.owner = self
         run.epoch += 1
         for command in self.store.commands.values():
@@ -218,8 +223,11 @@ class MemoryJournal:
 
     async def runs(self, limit: int = 200) -> Sequence[RunSummary]:
         self.check_alive()
-        rows = [_current(run) for run in self.store.runs.values()]
-        listed = [row for row in rows if row is not None]
+        listed = [
+            with_owner(run.summary, self._live_owner)
+            for run in self.store.runs.values()
+            if run.summary is not None
+        ]
         listed.sort(key=lambda row: (row.created, row.run_id), reverse=True)
         return listed[:limit]
 
@@ -233,8 +241,7 @@ class MemoryJournal:
                 await self.store.changed()
 
     async def owner(self, run_id: str) -> int | None:
-        owner = self._find(run_id).owner
-        return owner.pid if owner is not None and owner.alive else None
+        return self._live_owner(run_id)
 
     async def send(self, run_id: str | None, command: bytes) -> int:
         self.check_alive()
@@ -284,10 +291,8 @@ class MemoryJournal:
     async def delete_run(self, run_id: str) -> None:
         self.check_alive()
         run = self._find(run_id)
-        if run.owner is not None and run.owner.alive:
-            raise RunOwnedError(
-                f"run {run_id} is live in process {run.owner.pid}; cancel it first", pid=run.owner.pid
-            )
+        if (pid := run.live_owner()) is not None:
+            raise RunOwnedError(f"run {run_id} belongs to live process {pid}; cancel it first", pid=pid)
         del self.store.runs[run_id]
         for item in [item for item, command in self.store.commands.items() if command.run_id == run_id]:
             del self.store.commands[item]
@@ -311,6 +316,9 @@ class MemoryJournal:
             raise NotFoundError(f"no run {run_id} in this workspace; `antiphon runs` lists them")
         return run
 
+    def _live_owner(self, run_id: str) -> int | None:
+        return self._find(run_id).live_owner()
+
     def _by_key(self, key: str) -> str | None:
         return next((run_id for run_id, run in self.store.runs.items() if run.key == key), None)
 
@@ -331,20 +339,6 @@ class MemoryJournal:
         return taken
 
 
-def first_summary(run_id: str, events: Sequence[Event], time: float, pid: int | None) -> RunSummary:
-    """The row of a run of which nothing but its first events is known."""
-    created = next((event for event in events if isinstance(event, RunCreated)), None)
-    return RunSummary(
-        run_id=run_id,
-        workspace=created.workspace if created else "",
-        goal=created.goal if created else "",
-        state="planning",
-        created=time,
-        updated=time,
-        owner_pid=pid,
-    )
-
-
 def _records(run: _StoredRun, after: int, limit: int) -> list[Record]:
     after = max(after, 0)
     stored = run.bodies[after : after + limit]
@@ -356,11 +350,3 @@ def _blob(run: _StoredRun, run_id: str, digest: str) -> bytes:
         return run.blobs[digest]
     except KeyError:
         raise NotFoundError(f"run {run_id} has no blob {digest}") from None
-
-
-def _current(run: _StoredRun) -> RunSummary | None:
-    if run.summary is None or run.summary.state not in LIVE_STATES:
-        return run.summary
-    if run.owner is not None and run.owner.alive:
-        return run.summary
-    return msgspec.structs.replace(run.summary, state="interrupted", owner_pid=None)

@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
 
+import anyio
 import pytest
 
 from orchestration.events import RunCreated, RunOptions, TaskCancelled
 from orchestration.journal.contract import Journal
 from orchestration.journal.memory import MemoryJournal, MemoryStore
+from orchestration.journal.sqlite import SqliteJournal, open_journal
 
 
 class SetClock:
@@ -24,8 +26,6 @@ class SetClock:
         return self.time
 
     async def sleep(self, seconds: float) -> None:
-        import anyio
-
         await anyio.sleep(seconds)
 
 
@@ -52,6 +52,22 @@ class MemoryWorld:
             await journal.aclose()
 
 
+class DiskWorld:
+    def __init__(self, home: Path) -> None:
+        self.clock = SetClock()
+        self.home = home
+        self.opened: list[SqliteJournal] = []
+
+    async def journal(self) -> Journal:
+        journal = await open_journal(self.home, self.clock)
+        self.opened.append(journal)
+        return journal
+
+    async def aclose(self) -> None:
+        for journal in self.opened:
+            await journal.aclose()
+
+
 def created(goal: str = "mend the fence") -> RunCreated:
     return RunCreated(
         goal=goal, workspace="/somewhere/barn", options=RunOptions(model="scripted/demo"), version="0"
@@ -68,8 +84,15 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(params=["memory"])
+@pytest.fixture(params=["memory", "disk"])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
-    memory = MemoryWorld()
-    yield memory
-    await memory.aclose()
+    made = MemoryWorld() if request.param == "memory" else DiskWorld(tmp_path / "home")
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+async def disk(tmp_path: Path) -> AsyncIterator[DiskWorld]:
+    made = DiskWorld(tmp_path / "home")
+    yield made
+    await made.aclose()
