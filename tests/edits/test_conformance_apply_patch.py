@@ -1,23 +1,19 @@
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestration.edits.parse.apply_patch import parse_apply_patch
-from tests.edits.published import ROOT, Files, run
+from tests.edits.published import ROOT, Files, absent, run
 
 SCENARIOS = ROOT / "apply_patch"
 
 
-def scenarios() -> Iterator[Any]:
+def scenarios() -> list[Any]:
     if not SCENARIOS.exists():
-        yield pytest.param(None, marks=pytest.mark.skip(reason="published cases `apply_patch` are not there"))
-        return
-    for folder in sorted(SCENARIOS.iterdir()):
-        if folder.is_dir():
-            yield pytest.param(folder, id=folder.name)
+        return [absent("apply_patch")]
+    return [pytest.param(folder, id=folder.name) for folder in sorted(SCENARIOS.iterdir()) if folder.is_dir()]
 
 
 def files_of(folder: Path) -> Files:
