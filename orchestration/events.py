@@ -70,11 +70,12 @@ class RunCreated(_Event, frozen=True, kw_only=True, tag="run_created"):
 
 
 class RunOwned(_Event, frozen=True, kw_only=True, tag="run_owned"):
-    """A process took the run: at its start, and again at each resume."""
+    """A process took the run: at its start, and again at each resume, which may change the options."""
 
     epoch: int
     pid: int
     resumed: bool = False
+    options: RunOptions | None = None
 
 
 class DefinitionsPinned(_Event, frozen=True, kw_only=True, tag="definitions_pinned"):

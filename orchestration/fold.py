@@ -71,6 +71,7 @@ def _run_created(state: RunState, event: ev.RunCreated, time: float) -> None:
 
 def _run_owned(state: RunState, event: ev.RunOwned, _time: float) -> None:
     state.epoch, state.owner_pid = event.epoch, event.pid
+    state.options = event.options or state.options
     if event.resumed:
         state.end, state.cancelled, state.exhausted, state.reasons = None, False, None, ()
         if state.phase == "finished":

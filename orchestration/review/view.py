@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from orchestration.quality.finding import Finding
+
 HunkState = Literal["proposed", "accepted", "rejected", "conflict"]
 FileKind = Literal["create", "modify", "delete", "rename", "mode", "binary"]
 
@@ -51,3 +53,19 @@ class ChangesView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
     def hunks(self) -> tuple[HunkView, ...]:
         return tuple(hunk for file in self.files for hunk in file.hunks)
+
+
+class PlacedFinding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """A finding with its place in the file's current text (lines and columns from 0, code points).
+    `exact` is false while the text it speaks of is only proposed: then the place is that of the hunk
+    (`hunk_id`) that brings it, and its fix cannot be applied yet.
+    """
+
+    finding: Finding
+    start_line: int
+    start_column: int
+    end_line: int
+    end_column: int
+    exact: bool = True
+    hunk_id: str = ""
+    task_id: str = ""

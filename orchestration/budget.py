@@ -1,0 +1,51 @@
+"""What a run has spent against what it may spend. One owner: the run; pure arithmetic.
+
+Tokens that a provider did not report are estimated from the text, so that a limit holds all the same;
+the usage shown to people stays unknown. A cost that is unknown cannot be limited: `max_cost` is refused
+before the start for a model without prices.
+"""
+
+from orchestration.errors import BudgetExhaustedError
+from orchestration.events import Budget
+from providers.messages import Message, Text, ToolCall, ToolResult
+from providers.usage import Usage
+
+CHARACTERS_PER_TOKEN = 4
+
+
+class Spending:
+    def __init__(self, limits: Budget, used: Usage) -> None:
+        self.limits = limits
+        self._tokens = float(used.total_tokens or 0)
+        self._usd = used.cost_usd or 0.0
+
+    def add(self, usage: Usage, sent: int, answer: Message) -> None:
+        """`sent`: characters of the request, for the estimate when the usage is unknown."""
+        tokens = usage.total_tokens
+        self._tokens += (sent + characters(answer)) / CHARACTERS_PER_TOKEN if tokens is None else tokens
+        self._usd += usage.cost_usd or 0.0
+
+    def check(self) -> None:
+        """Raises BudgetExhaustedError once a limit is reached: no further call may start."""
+        if self.limits.tokens is not None and self._tokens >= self.limits.tokens:
+            raise SpentError("tokens", self.limits.tokens, self._tokens)
+        if self.limits.usd is not None and self._usd >= self.limits.usd:
+            raise SpentError("USD", self.limits.usd, self._usd)
+
+
+class SpentError(BudgetExhaustedError):
+    """Raised when `used` of `what` has reached `limit`."""
+
+    def __init__(self, what: str, limit: float, used: float) -> None:
+        super().__init__(f"the budget of {limit:g} {what} is used up ({used:g} spent)")
+        self.what, self.limit, self.used = what, float(limit), float(used)
+
+
+def characters(message: Message) -> int:
+    size = 0
+    for part in message.parts:
+        if isinstance(part, Text | ToolResult):
+            size += len(part.text)
+        elif isinstance(part, ToolCall):
+            size += len(part.arguments) + len(part.name)
+    return size

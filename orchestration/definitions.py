@@ -1,0 +1,66 @@
+"""What a run pins at its start: roles, their system texts, tool schemas, the workspace's guidance."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestration.agents.roles import Role, packaged_roles, pinned_roles
+from orchestration.agents.tools.catalogue import pinned_specs, schemas
+from orchestration.edits.text import BinaryContentError, FileText
+from orchestration.errors import ConfigurationError
+from orchestration.events import DefinitionsPinned
+from orchestration.live_run import LiveRun
+from orchestration.workspace.objects import ObjectStore
+from providers.messages import ToolSpec
+
+GUIDANCE_FILE = "AGENTS.md"
+GUIDANCE_CHARACTERS = 16_000
+
+
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """`guidance` is the untrusted text of the workspace's AGENTS.md, or empty."""
+
+    roles: Mapping[str, Role]
+    digests: Mapping[str, str]
+    tool_specs: Mapping[str, ToolSpec]
+    guidance: str = ""
+
+    def role(self, name: str) -> Role:
+        """Raises ConfigurationError for a role the run does not have."""
+        if name not in self.roles:
+            raise ConfigurationError(f"there is no role {name!r}; the roles are {', '.join(self.roles)}")
+        return self.roles[name]
+
+    def digest(self, name: str) -> str:
+        return self.digests[name]
+
+    def specs(self, names: Mapping[str, object]) -> tuple[ToolSpec, ...]:
+        """The pinned specifications, in a fixed order so that a request's prefix stays the same."""
+        return tuple(spec for name, spec in self.tool_specs.items() if name in names)
+
+
+async def pin(live: LiveRun) -> None:
+    """Stores what is packaged now as blobs of the run."""
+    roles = {name: await live.put_blob(role.source.encode()) for name, role in packaged_roles().items()}
+    await live.record(DefinitionsPinned(roles=roles, tools=await live.put_blob(schemas())))
+
+
+async def pinned(live: LiveRun, objects: ObjectStore) -> Definitions:
+    """The definitions of the run, from its blobs and its base."""
+    sources = {name: await live.blob(digest) for name, digest in live.state.roles.items()}
+    return Definitions(
+        pinned_roles(sources),
+        live.state.roles,
+        pinned_specs(await live.blob(live.state.tools)),
+        _guidance(objects, live.state.base),
+    )
+
+
+def _guidance(objects: ObjectStore, base: str) -> str:
+    data = objects.read(base, GUIDANCE_FILE)
+    if not data:
+        return ""
+    try:
+        return FileText.decode(data).text[:GUIDANCE_CHARACTERS]
+    except BinaryContentError:
+        return ""

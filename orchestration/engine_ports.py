@@ -1,0 +1,55 @@
+"""Everything the engine of one workspace is given by the composition root."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from orchestration.documents import EditorDocuments
+from orchestration.journal.contract import Journal
+from orchestration.ports import Clock, Executor, Ids, Randomness
+from orchestration.quality.baseline import Baseline
+from orchestration.quality.gates import Gate
+from orchestration.quality.settings import QualitySettings
+from orchestration.workspace.checkouts import CheckoutPool
+from orchestration.workspace.files import UserFiles
+from orchestration.workspace.launcher import ProcessLauncher
+from orchestration.workspace.objects import ObjectStore
+from orchestration.workspace.path_guard import PathGuard
+from orchestration.workspace.snapshotter import Snapshotter
+from providers.base import ModelProvider
+
+
+class ModelSource(Protocol):
+    def resolve(self, model: str) -> tuple[ModelProvider, str]:
+        """The provider of `PROVIDER/NAME` and the name within it. Raises ProviderConfigurationError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnginePorts:
+    """`trusted()` is asked anew each time: trust may be given or taken while runs are under way.
+    `interactive`: somebody can answer approvals. `version` is the program's, `pid` this process.
+    """
+
+    root: Path
+    clock: Clock
+    ids: Ids
+    randomness: Randomness
+    executor: Executor
+    journal: Journal
+    objects: ObjectStore
+    snapshotter: Snapshotter
+    files: UserFiles
+    guard: PathGuard
+    checkouts: CheckoutPool
+    launcher: ProcessLauncher
+    models: ModelSource
+    documents: EditorDocuments
+    gates: tuple[Gate, ...]
+    quality: QualitySettings
+    baseline: Baseline
+    trusted: Callable[[], bool]
+    interactive: bool
+    server_id: str
+    pid: int
+    version: str

@@ -1,0 +1,237 @@
+"""The runs that this process owns: starting, resuming, cancelling and hosting them.
+
+Each hosted run is one task of the engine's group with a cancel scope of its own. Cancelling the scope
+ends the run as cancelled; cancelling the group (the engine closes) leaves it without an end, to be
+resumed.
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+import anyio.abc
+
+from orchestration import commands as cm
+from orchestration import events as ev
+from orchestration.agents.roles import packaged_roles
+from orchestration.budget import SpentError
+from orchestration.engine_ports import EnginePorts
+from orchestration.errors import AntiphonError, ConfigurationError, NotFoundError, RunOwnedError, UsageError
+from orchestration.fold import fold
+from orchestration.graph import problems
+from orchestration.journal.contract import RunExistsError
+from orchestration.lifecycle import Lifecycle
+from orchestration.live_run import LiveRun, summary
+from orchestration.run import RunState
+from orchestration.run_states import RunStates
+
+_log = logging.getLogger(__name__)
+OWNED_RETRIES = 20
+OWNED_PAUSE_S = 0.05
+
+
+@dataclass(slots=True)
+class _Hosted:
+    live: LiveRun
+    life: Lifecycle
+    scope: anyio.CancelScope
+    spent: SpentError | None = None
+
+
+class Hosts:
+    """`group` is the engine's task group, set when the engine is entered."""
+
+    group: anyio.abc.TaskGroup | None = None
+
+    def __init__(self, ports: EnginePorts, states: RunStates) -> None:
+        self._ports = ports
+        self._states = states
+        self._hosted: dict[str, _Hosted] = {}
+
+    def live(self, run_id: str) -> LiveRun | None:
+        hosted = self._hosted.get(run_id)
+        return None if hosted is None else hosted.live
+
+    def live_ids(self) -> tuple[str, ...]:
+        return tuple(self._hosted)
+
+    # --- starting --------------------------------------------------------------------------------
+
+    async def start(self, command: cm.StartRun) -> str:
+        """Durable before it returns. Raises UsageError and its kin, ProviderError."""
+        ports = self._ports
+        self._check(command.options)
+        if command.plan is not None:
+            reasons = problems(command.plan, roles=packaged_roles(), limit=None)
+            if reasons:
+                raise UsageError("the given plan is not valid: " + "; ".join(reasons[:10]))
+        run_id = ports.ids.new("run")
+        created = ev.RunCreated(
+            goal=command.goal,
+            workspace=str(ports.root),
+            options=command.options,
+            version=ports.version,
+            plan=command.plan,
+            context=command.context,
+        )
+        owned = ev.RunOwned(epoch=1, pid=ports.pid)
+        try:
+            writer = await ports.journal.create(
+                run_id, created, owned, idempotency_key=command.idempotency_key
+            )
+        except RunExistsError as exists:
+            if command.idempotency_key is None:
+                raise
+            return exists.run_id
+        state = fold(run_id, await ports.journal.read(run_id))
+        live = self._live_run(writer, state)
+        await writer.summarise(summary(state))
+        self._host(live)
+        return run_id
+
+    async def resume(self, command: cm.ResumeRun) -> None:
+        """Takes an unfinished run and goes on. Raises RunOwnedError while another process runs it."""
+        if command.run_id in self._hosted:
+            raise UsageError(f"{command.run_id} is running here already")
+        state = await self._states.read(command.run_id)
+        if state.end == "completed":
+            raise UsageError(f"{command.run_id} is completed: nothing is left to resume")
+        options = command.options or state.options
+        if options is None:
+            raise UsageError(f"{command.run_id} has no options in its journal and cannot be resumed")
+        self._check(options)
+        writer = await self._ports.journal.open(command.run_id)
+        live = self._live_run(writer, await self._states.read(command.run_id))
+        await live.record(
+            ev.RunOwned(epoch=writer.epoch, pid=self._ports.pid, resumed=True, options=command.options)
+        )
+        self._host(live)
+
+    def _check(self, options: ev.RunOptions) -> None:
+        """Raises ProviderError or ConfigurationError for options that cannot work."""
+        provider, model = self._ports.models.resolve(options.model)
+        if options.max_parallel < 1:
+            raise ConfigurationError("max_parallel must be at least 1")
+        if options.budget.usd is not None and provider.profile(model).prices is None:
+            raise ConfigurationError(
+                f"a limit in USD needs the prices of {options.model}, which are not known. Limit tokens "
+                f'instead (--max-tokens), or set its prices under [models."{options.model}"] in the '
+                "configuration"
+            )
+
+    def _live_run(self, writer: object, state: RunState) -> LiveRun:
+        ports = self._ports
+        return LiveRun(
+            writer,  # type: ignore[arg-type]
+            state,
+            clock=ports.clock,
+            ids=ports.ids,
+            interactive=ports.interactive,
+        )
+
+    # --- hosting ---------------------------------------------------------------------------------
+
+    def _host(self, live: LiveRun) -> None:
+        assert self.group is not None
+        hosted = _Hosted(live, Lifecycle(self._ports, live), anyio.CancelScope())
+        self._hosted[live.state.run_id] = hosted
+        self.group.start_soon(self._carry_out, hosted, name=f"run {live.state.run_id}")
+
+    async def _carry_out(self, hosted: _Hosted) -> None:
+        live, failure = hosted.live, None
+        try:
+            with hosted.scope:
+                try:
+                    await self._within_time(hosted)
+                except AntiphonError as error:
+                    failure = error
+                except Exception as error:  # one run's fault must not end the others
+                    _log.exception("run %s failed inside", live.state.run_id)
+                    failure = AntiphonError(
+                        f"internal error ({type(error).__name__}: {error}); the log has the details"
+                    )
+            cancelled = hosted.scope.cancelled_caught and hosted.spent is None
+            with anyio.CancelScope(shield=True):
+                await hosted.life.finish(cancelled=cancelled, failure=hosted.spent or failure)
+        finally:
+            with anyio.CancelScope(shield=True):
+                del self._hosted[live.state.run_id]
+                await live.close()
+
+    async def _within_time(self, hosted: _Hosted) -> None:
+        options = hosted.live.state.options
+        limit = None if options is None else options.budget.wall_seconds
+        if limit is None:
+            await hosted.life.carry_out()
+            return
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._watch_time, hosted, limit)
+            await hosted.life.carry_out()
+            group.cancel_scope.cancel()
+
+    async def _watch_time(self, hosted: _Hosted, limit: float) -> None:
+        await self._ports.clock.sleep(limit)
+        hosted.spent = SpentError("seconds", limit, limit)
+        hosted.scope.cancel()
+
+    # --- answering -------------------------------------------------------------------------------
+
+    async def cancel(self, command: cm.CancelRun) -> None:
+        """Raises NotFoundError for a task that the run does not have, UsageError when it has ended."""
+        async with self.owned(command.run_id) as live:
+            if live.state.end is not None:
+                raise UsageError(f"{command.run_id} has ended already ({live.state.end})")
+            await live.record(ev.CancelRequested(task_id=command.task_id, by=command.by))
+            hosted = self._hosted.get(command.run_id)
+            if hosted is None:
+                await Lifecycle(self._ports, live).finish(cancelled=True, failure=None)
+            elif command.task_id is None:
+                hosted.scope.cancel()
+            elif hosted.life.scheduler is None or command.task_id not in live.state.tasks:
+                raise NotFoundError(f"{command.run_id} has no task {command.task_id}")
+            else:
+                await hosted.life.scheduler.cancel_task(command.task_id)
+
+    async def answer(self, command: cm.DecidePlan | cm.ResolveApproval) -> None:
+        """Gives an answer to a waiting run. Raises NotFoundError when nothing waits for it."""
+        async with self.owned(command.run_id) as live:
+            if isinstance(command, cm.ResolveApproval):
+                known = await live.answer(command.approval_id, command.decision, command.by)
+            else:
+                waiting = [key for key, ask in live.state.approvals.items() if ask.kind == "plan"]
+                live.edited_plan = command.plan
+                decision = "once" if command.accept else "reject"
+                known = bool(waiting) and await live.answer(waiting[0], decision, "")
+            if not known:
+                raise NotFoundError("nothing waits for that answer (any more)")
+
+    @asynccontextmanager
+    async def owned(self, run_id: str) -> AsyncIterator[LiveRun]:
+        """The run as its owner: the hosted one, or opened for the moment. Raises RunOwnedError when
+        another process keeps it.
+        """
+        live = self.live(run_id)
+        if live is not None:
+            yield live
+            return
+        await self._states.read(run_id)
+        for attempt in range(OWNED_RETRIES):
+            try:
+                writer = await self._ports.journal.open(run_id)
+                break
+            except RunOwnedError:
+                # A decision of another process holds a finished run for a moment only.
+                state = await self._states.read(run_id)
+                if state.phase != "finished" or attempt == OWNED_RETRIES - 1:
+                    raise
+                await self._ports.clock.sleep(OWNED_PAUSE_S)
+        else:
+            raise AssertionError("unreachable")
+        live = self._live_run(writer, await self._states.read(run_id))
+        try:
+            yield live
+        finally:
+            with anyio.CancelScope(shield=True):
+                await live.close()

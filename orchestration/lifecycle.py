@@ -1,0 +1,225 @@
+"""A run from its creation to its end: snapshot, plan, graph, final gates, change set.
+
+Every step looks at the state first and does only what is not done yet, so that a resumed run goes
+through the same code as a new one.
+"""
+
+from orchestration import events as ev
+from orchestration.agents.roles import prompt
+from orchestration.attempts import Attempts
+from orchestration.budget import Spending, SpentError
+from orchestration.definitions import Definitions, pin, pinned
+from orchestration.engine_ports import EnginePorts
+from orchestration.errors import AntiphonError, PlanError
+from orchestration.gating import Verdict, pass_gates
+from orchestration.graph import problems
+from orchestration.graph_model import TaskSpec
+from orchestration.live_run import LiveRun
+from orchestration.planner import plan
+from orchestration.proposal import propose_changes
+from orchestration.results import Results
+from orchestration.run import ENDED
+from orchestration.scheduler import Scheduler
+
+
+class Lifecycle:
+    """One live run being carried out. `scheduler` exists once the graph runs."""
+
+    def __init__(self, ports: EnginePorts, live: LiveRun) -> None:
+        self.scheduler: Scheduler | None = None
+        self._ports = ports
+        self._live = live
+        options = live.state.options
+        assert options is not None
+        self._options = options
+        self._spending = Spending(options.budget, live.state.usage)
+        self._began = ports.clock.monotonic()
+
+    async def carry_out(self) -> None:
+        """Everything up to, but without, `run_finished`. Errors a user must see are raised."""
+        live = self._live
+        if not live.state.roles:
+            await pin(live)
+        if not live.state.base:
+            await self._snapshot()
+        definitions = await pinned(live, self._ports.objects)
+        if not live.state.tasks:
+            await self._plan(definitions)
+        results = Results(self._ports, live)
+        attempts = Attempts(self._ports, live, definitions, results, self._spending)
+        scheduler = Scheduler(live, attempts.carry_out, max_parallel=self._options.max_parallel)
+        attempts.scheduler = self.scheduler = scheduler
+        await self._drop_orphans()
+        scheduler.add([task.spec for task in live.state.tasks.values() if task.spec.kind != "delegated"])
+        await scheduler.run()
+        if scheduler.spent is not None:
+            raise scheduler.spent
+        await self._join(scheduler, results)
+
+    async def _snapshot(self) -> None:
+        open_documents = self._ports.documents.open_documents()
+        buffers = {path: document.text for path, document in open_documents.items() if document.dirty}
+        base = await self._ports.snapshotter.take(self._ports.root, buffers=buffers)
+        await self._live.record(
+            ev.SnapshotTaken(
+                snapshot=base.snapshot, files=base.files, left_out=base.left_out, dirty=base.dirty
+            )
+        )
+
+    async def _plan(self, definitions: Definitions) -> None:
+        live = self._live
+        given = live.state.given_plan
+        if given is not None:
+            reasons = problems(given, roles=definitions.roles, limit=None)
+            if reasons:
+                raise PlanError("the given plan is not valid: " + "; ".join(reasons[:10]))
+            tasks = given
+        else:
+            tasks = await plan(self._ports, live, definitions, self._spending)
+        if self._options.plan == "confirm":
+            if given is not None:
+                await live.record(ev.PlanProposed(attempt=1, tasks=tasks))
+            if not await live.ask("plan", "start these tasks", detail=f"{len(tasks)} tasks"):
+                raise PlanError(
+                    "the plan was not accepted"
+                    + ("" if live.interactive else ": nobody can be asked here (use --plan auto)")
+                )
+            tasks = live.edited_plan or tasks
+            reasons = problems(tasks, roles=definitions.roles, limit=None)
+            if reasons:
+                raise PlanError("the edited plan is not valid: " + "; ".join(reasons[:10]))
+        await live.record(ev.PlanAccepted(tasks=tasks))
+
+    async def _drop_orphans(self) -> None:
+        """Delegated tasks that were under way at a stop: their parent goes on without them."""
+        orphans = [
+            ev.TaskCancelled(task_id=task.spec.id)
+            for task in self._live.state.tasks.values()
+            if task.spec.kind == "delegated" and task.status not in ENDED
+        ]
+        await self._live.record(*orphans)
+
+    # --- the final tree --------------------------------------------------------------------------
+
+    async def _join(self, scheduler: Scheduler, results: Results) -> None:
+        """Merges what the tasks made, and puts the whole through the gates: single greens do not make
+        a green whole. A conflict or a failure becomes a task of its own, once.
+        """
+        live = self._live
+        while True:
+            final = await results.final()
+            if isinstance(final, TaskSpec):
+                if not await self._extra_task(scheduler, final):
+                    await self._propose_without_join(results)
+                    return
+                continue
+            if final == live.state.base or not results.ends():
+                return
+            verdict = await self._final_gates(final)
+            await live.record(*verdict.events)
+            repairs = [task for task in live.state.tasks.values() if task.spec.kind == "repair"]
+            if verdict.blocked is not None and not repairs:
+                repair = TaskSpec(
+                    id="repair",
+                    title="Mend the merged result",
+                    instructions=prompt(
+                        "repair", feedback=verdict.blocked.feedback or verdict.blocked.detail
+                    ),
+                    depends_on=results.ends(),
+                    kind="repair",
+                )
+                if await self._extra_task(scheduler, repair):
+                    continue
+            await propose_changes(self._ports, live, final)
+            return
+
+    async def _extra_task(self, scheduler: Scheduler, spec: TaskSpec) -> bool:
+        """Runs one more task; whether it merged."""
+        if spec.id not in self._live.state.tasks:
+            await self._live.record(ev.TaskAdded(task=spec))
+        scheduler.add([spec])
+        await scheduler.run()
+        if scheduler.spent is not None:
+            raise scheduler.spent
+        return self._live.state.tasks[spec.id].status == "merged"
+
+    async def _propose_without_join(self, results: Results) -> None:
+        """The join of conflicting results failed: what one side made is still proposed."""
+        first = results.ends()[:1]
+        if first:
+            await propose_changes(self._ports, self._live, self._live.state.tasks[first[0]].snapshot)
+
+    async def _final_gates(self, final: str) -> Verdict:
+        base = self._live.state.base
+        changed = tuple(path for path, _, _ in self._ports.objects.diff(base, final))
+        return await pass_gates(
+            self._ports, self._live, spec=None, attempt=0, start=base, tree=final, changed=changed
+        )
+
+    # --- the end ---------------------------------------------------------------------------------
+
+    async def finish(self, *, cancelled: bool, failure: AntiphonError | None) -> None:
+        """Ends what has not ended and records the run's end."""
+        live = self._live
+        if isinstance(failure, SpentError):
+            await live.record(ev.BudgetExhausted(what=failure.what, limit=failure.limit, used=failure.used))
+            await self._propose_what_there_is()
+        open_tasks = [
+            ev.TaskCancelled(task_id=task.spec.id)
+            for task in live.state.tasks.values()
+            if task.status not in ENDED
+        ]
+        await live.record(*open_tasks)
+        state, reasons = live.state, _reasons(live, failure)
+        counts = state.counts()
+        merged, total = counts.get("merged", 0), len(state.tasks)
+        end: ev.RunEnd = "completed" if total and merged == total else "partial" if merged else "failed"
+        exit_code = 1 if reasons or end != "completed" else 0
+        if cancelled:
+            end, exit_code = "cancelled", 130
+        await live.record(
+            ev.RunFinished(
+                state=end,
+                tasks=counts,
+                usage=state.usage,
+                exit_code=exit_code,
+                reasons=reasons,
+                seconds=round(self._ports.clock.monotonic() - self._began, 3),
+            )
+        )
+
+    async def _propose_what_there_is(self) -> None:
+        """After a budget ran out: the results so far, where they join without conflict."""
+        results = Results(self._ports, self._live)
+        final = await results.final()
+        if isinstance(final, str) and self._live.state.base and final != self._live.state.base:
+            await propose_changes(self._ports, self._live, final)
+
+
+def _reasons(live: LiveRun, failure: AntiphonError | None) -> tuple[str, ...]:
+    """Why the exit code is not 0, one line each."""
+    state = live.state
+    reasons = [] if failure is None else [str(failure)]
+    reasons += [
+        f"{task.spec.id} is a dead letter after {task.attempt} attempts: {task.reason}"
+        for task in state.tasks.values()
+        if task.status == "dead"
+    ]
+    skipped = sum(task.status == "skipped" for task in state.tasks.values())
+    if skipped:
+        reasons.append(f"{skipped} tasks were skipped because of that")
+    reasons += [
+        f"{task.spec.id}: the {gate.gate} gate could not run: {gate.detail}"
+        for task in state.tasks.values()
+        if task.status == "merged"
+        for gate in task.gates
+        if gate.outcome == "not_run"
+    ]
+    reasons += [
+        f"the merged result: the {gate.gate} gate "
+        + ("blocks: " if gate.outcome == "blocked" else "could not run: ")
+        + gate.detail
+        for gate in state.final_gates
+        if gate.outcome in {"blocked", "not_run"}
+    ]
+    return tuple(reasons)

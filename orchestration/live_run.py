@@ -1,0 +1,203 @@
+"""A run that this process owns: the one writer of its journal, its state, and who listens to it.
+
+`record` makes events durable, folds them into the state, then publishes them: in that order, so that
+nothing is shown that a crash could take back. Deltas are published only. Approvals wait here, since
+their answer arrives as a command from anywhere.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator
+
+import anyio
+
+from orchestration import events as ev
+from orchestration.fold import apply
+from orchestration.graph_model import TaskSpec
+from orchestration.journal.contract import Journal, RunJournal, RunSummary
+from orchestration.journal.contract import RunState as SummaryState
+from orchestration.ports import Clock, Ids
+from orchestration.run import ENDED, RunState
+
+RECENT_RECORDS = 2_000
+RECENT_DELTAS = 256
+_SUMMARISED = (
+    ev.RunCreated,
+    ev.PlanAccepted,
+    ev.TaskAdded,
+    ev.TaskMerged,
+    ev.TaskDead,
+    ev.TaskCancelled,
+    ev.ApprovalRequested,
+    ev.ApprovalResolved,
+    ev.ChangesProposed,
+    ev.RunFinished,
+)
+
+
+class LiveRun:
+    """`interactive`: somebody can answer approvals."""
+
+    def __init__(
+        self, writer: RunJournal, state: RunState, *, clock: Clock, ids: Ids, interactive: bool
+    ) -> None:
+        self.state = state
+        self.interactive = interactive
+        self._writer = writer
+        self._clock = clock
+        self._ids = ids
+        self._recent: list[ev.Record] = []
+        self._deltas: deque[ev.Delta] = deque(maxlen=RECENT_DELTAS)
+        self._delta_count = 0
+        self._changed = anyio.Event()
+        self._early: dict[int, ev.Record] = {}
+        self._answers: dict[str, tuple[anyio.Event, list[str]]] = {}
+        self.closed = False
+        self.edited_plan: tuple[TaskSpec, ...] | None = None
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    async def record(self, *events: ev.Event) -> None:
+        """Durable, folded and published when it returns. Not interrupted by cancellation: an event
+        that may have reached the disk must reach the state too.
+        """
+        if not events:
+            return
+        with anyio.CancelScope(shield=True):
+            records = await self._writer.append(*events)
+        self.take(*records)
+        if any(isinstance(event, _SUMMARISED) for event in events):
+            with anyio.CancelScope(shield=True):
+                await self._writer.summarise(summary(self.state))
+
+    def take(self, *records: ev.Record) -> None:
+        """Folds durable records, in the order of their numbers whatever order they arrive in."""
+        for record in records:
+            self._early[record.seq] = record
+        while (following := self._early.pop(self.state.last_seq + 1, None)) is not None:
+            apply(self.state, following)
+            self._recent.append(following)
+        if len(self._recent) > 2 * RECENT_RECORDS:
+            del self._recent[:-RECENT_RECORDS]
+        self._notify()
+
+    async def put_blob(self, data: bytes) -> str:
+        with anyio.CancelScope(shield=True):
+            return await self._writer.put_blob(data)
+
+    async def blob(self, digest: str) -> bytes:
+        return await self._writer.blob(digest)
+
+    def delta(self, task_id: str, text: str) -> None:
+        self._delta_count += 1
+        self._deltas.append(ev.Delta(task_id=task_id, text=text, seq=self.state.last_seq))
+        self._notify()
+
+    async def close(self) -> None:
+        """Gives the run up; those who listen are told so by the end of `listen`."""
+        self.closed = True
+        self._notify()
+        with anyio.CancelScope(shield=True):
+            await self._writer.close()
+
+    # --- listening -------------------------------------------------------------------------------
+
+    async def listen(self, journal: Journal, after: int) -> AsyncIterator[ev.Record | ev.Delta]:
+        """What follows `after`; a listener that falls behind what is kept here reads the journal.
+        Ends when the run is given up.
+        """
+        seen, seen_deltas = after, self._delta_count
+        while True:
+            changed = self._changed
+            while seen < self.state.last_seq:
+                if self._recent and self._recent[0].seq <= seen + 1:
+                    batch = self._recent[seen + 1 - self._recent[0].seq :]
+                else:
+                    batch = list(await journal.read(self.state.run_id, after=seen, limit=500))
+                for record in batch:
+                    seen = record.seq
+                    yield record
+            fresh = min(self._delta_count - seen_deltas, len(self._deltas))
+            seen_deltas = self._delta_count
+            for delta in list(self._deltas)[len(self._deltas) - fresh :] if fresh else ():
+                yield delta
+            if self.closed and seen >= self.state.last_seq:
+                return
+            if changed is self._changed:
+                await changed.wait()
+
+    async def until(self, condition: str) -> None:
+        """Waits until the run's phase is `condition`."""
+        while self.state.phase != condition and not self.closed:
+            await self._changed.wait()
+
+    def _notify(self) -> None:
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+
+    # --- asking a person -------------------------------------------------------------------------
+
+    async def ask(self, kind: str, subject: str, *, task_id: str | None = None, detail: str = "") -> bool:
+        """Whether a person allows `subject`. False at once where nobody can be asked; true at once
+        where the same was allowed for the whole run.
+        """
+        if f"{kind}:{subject}" in self.state.granted:
+            return True
+        options = self.state.options
+        if not self.interactive or (
+            options is not None and options.approval == "never" and kind == "command"
+        ):
+            return False
+        approval_id = self._ids.new("approval")
+        answered, box = self._answers.setdefault(approval_id, (anyio.Event(), []))
+        await self.record(
+            ev.ApprovalRequested(
+                approval_id=approval_id,
+                kind=kind,  # type: ignore[arg-type]  # callers pass the literals of the event
+                subject=subject,
+                task_id=task_id,
+                detail=detail,
+            )
+        )
+        try:
+            await answered.wait()
+        finally:
+            self._answers.pop(approval_id, None)
+        return box[0] != "reject"
+
+    async def answer(self, approval_id: str, decision: str, by: str) -> bool:
+        """Gives a person's answer; false when it was answered before or is unknown: the first wins."""
+        waiting = self._answers.get(approval_id)
+        if waiting is None or waiting[1]:
+            return False
+        waiting[1].append(decision)
+        await self.record(
+            ev.ApprovalResolved(approval_id=approval_id, decision=decision, by=by)  # type: ignore[arg-type]
+        )
+        waiting[0].set()
+        return True
+
+
+def summary(state: RunState) -> RunSummary:
+    """The run's row in the list of runs."""
+    counts = state.counts()
+    phase: SummaryState = "running"
+    if state.end is not None:
+        phase = state.end
+    elif state.approvals:
+        phase = "waiting"
+    elif state.phase == "planning":
+        phase = "planning"
+    return RunSummary(
+        run_id=state.run_id,
+        workspace=state.workspace,
+        goal=state.goal,
+        state=phase,
+        created=state.created,
+        updated=state.updated,
+        tasks_total=len(state.tasks),
+        tasks_done=sum(count for status, count in counts.items() if status in ENDED),
+        cost_usd=state.usage.cost_usd,
+        tokens=state.usage.total_tokens,
+        open_hunks=0 if state.changes is None else state.changes.hunks,
+        owner_pid=None if state.end is not None else state.owner_pid,
+    )
