@@ -147,7 +147,7 @@ class Hosts:
                     await self._within_time(hosted)
                 except AntiphonError as error:
                     failure = error
-                except Exception as error:  # one run's fault must not end the others
+                except Exception as error:  # noqa: BLE001 - one run's fault must not end the others
                     _log.exception("run %s failed inside", live.state.run_id)
                     failure = AntiphonError(
                         f"internal error ({type(error).__name__}: {error}); the log has the details"

@@ -43,7 +43,8 @@ class LoopGuard:
         self._recent.append(seen)
         self._failing = 0 if seen.any_success else self._failing + 1
         same = _run_length(list(self._recent), 1)
-        pairs = _run_length(list(self._recent), 2) // 2
+        alternating = _run_length(list(self._recent), 2)
+        pairs = alternating // 2
         if same >= REPEATS_STUCK:
             return Judgement("stuck", f"the same call was made {same} times with the same result")
         if pairs >= PAIRS_STUCK:
@@ -52,7 +53,7 @@ class LoopGuard:
             return Judgement("stuck", f"nothing succeeded in {self._failing} turns")
         if same == REPEATS_WARN:
             return Judgement("warn", f"You made the same call {same} times and got the same result.")
-        if pairs == PAIRS_WARN and self._recent[-1] != self._recent[-2]:
+        if alternating == 2 * PAIRS_WARN and self._recent[-1] != self._recent[-2]:
             return Judgement("warn", "You are alternating between the same two calls.")
         if self._failing == FAILING_WARN:
             return Judgement("warn", f"None of your calls succeeded in the last {self._failing} turns.")
