@@ -116,12 +116,16 @@ class LocalLauncher:
                 for child in list(self._children.values()):
                     ends.start_soon(self._close_all, child)
             self._guardian.close()
+            self._ledger.close()
 
     async def _close_all(self, child: ChildProcess) -> None:
         await self._close(child, search=True)
 
     def _spawn(self, command: Command, *, stdin: bool, stderr: "int | IO[bytes]") -> ChildProcess:
         argv = command.argv if command.own_tool else self._sandbox.wrap(command.argv, cwd=command.cwd)
+        if not command.own_tool:
+            self._guardian.prepare()
+            self._ledger.prepare()
         self._count += 1
         child = ChildProcess.spawn(
             argv,

@@ -17,9 +17,9 @@ while read -r word pid; do
   case $word in
     add) groups="$groups $pid" ;;
     end) kept=; for g in $groups; do [ "$g" = "$pid" ] || kept="$kept $g"; done; groups=$kept ;;
+    bye) exit 0 ;;
   esac
 done
-[ -n "$groups" ] || exit 0
 for g in $groups; do kill -TERM "-$g" 2>/dev/null; done
 sleep 1
 for g in $groups; do kill -KILL "-$g" 2>/dev/null; done
@@ -36,21 +36,22 @@ class ProcessGuardian:
         self._popen: subprocess.Popen[bytes] | None = None
         self._groups: set[int] = set()
 
-    def add(self, pid: int) -> None:
-        self._groups.add(pid)
+    def prepare(self) -> None:
+        """Before a child is started: from here on it cannot be missed, even if we die before `add`."""
         if self._popen is None:
             self._start()
-        else:
-            self._tell(f"add {pid}\n")
+
+    def add(self, pid: int) -> None:
+        self._groups.add(pid)
+        self._tell(f"add {pid}\n")
 
     def remove(self, pid: int) -> None:
         self._groups.discard(pid)
         self._tell(f"end {pid}\n")
 
     def close(self) -> None:
-        """Lets it go; it exits by itself when no group is left."""
-        for pid in sorted(self._groups):
-            self._tell(f"end {pid}\n")
+        """Lets it go; every child has ended."""
+        self._tell("bye\n")
         self._let_go()
 
     def _let_go(self) -> None:

@@ -41,6 +41,7 @@ class ProcessLedger:
         self._children: dict[int, _Child] = {}
         self._owner_started = start_time(os.getpid())
         self._boot = boot_id()
+        self._open = False
 
     def add(self, pid: int, started: str, live: LiveProcess) -> None:
         self._children[pid] = _Child(pid, started, live.argv, live.started, live.task, live.purpose)
@@ -50,6 +51,16 @@ class ProcessLedger:
         if self._children.pop(pid, None) is not None:
             self._save()
 
+    def prepare(self) -> None:
+        """Before the first child is started, so that one we die beside is found by its token."""
+        if not self._open:
+            self._open = True
+            self._save()
+
+    def close(self) -> None:
+        self._open = False
+        self._path.unlink(missing_ok=True)
+
     def live(self) -> tuple[LiveProcess, ...]:
         return tuple(
             LiveProcess(child.pid, child.argv, child.at, child.task, child.purpose)
@@ -57,9 +68,6 @@ class ProcessLedger:
         )
 
     def _save(self) -> None:
-        if not self._children:
-            self._path.unlink(missing_ok=True)
-            return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         content = _File(
             self._boot, os.getpid(), self._owner_started, self._token, tuple(self._children.values())

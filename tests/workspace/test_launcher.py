@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
@@ -25,16 +24,6 @@ from tests.workspace.waiting import eventually
 pytestmark = pytest.mark.anyio
 SH = "/bin/sh"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-
-
-@pytest.fixture
-async def launcher(tmp_path: Path) -> AsyncIterator[LocalLauncher]:
-    made = LocalLauncher(
-        tmp_path / "ledger", f"test-{os.getpid()}-{tmp_path.name}", clock=SystemClock(), grace_s=0.3
-    )
-    yield made
-    await made.aclose()
-    assert made.live() == ()
 
 
 def sh(script: str, cwd: Path, **more: object) -> Command:

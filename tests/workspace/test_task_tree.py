@@ -11,9 +11,11 @@ from orchestration.workspace.objects import EXECUTABLE, LINK, Change
 from orchestration.workspace.task_tree import TaskTree
 from orchestration.workspace.tree_codec import EMPTY_TREE
 
+pytestmark = pytest.mark.anyio
+
 
 @pytest.fixture
-def tree(store: SnapshotStore) -> TaskTree:
+async def tree(store: SnapshotStore) -> TaskTree:
     root = store.write(
         EMPTY_TREE,
         {
@@ -33,7 +35,7 @@ def tree(store: SnapshotStore) -> TaskTree:
     )
 
 
-def test_edits_are_read_back_and_flushed(tree: TaskTree, store: SnapshotStore) -> None:
+async def test_edits_are_read_back_and_flushed(tree: TaskTree, store: SnapshotStore) -> None:
     tree.write("src/a.py", b"A\n")
     tree.write("src/new.py", b"n\n")
     tree.delete("src/deep/b.py")
@@ -48,7 +50,7 @@ def test_edits_are_read_back_and_flushed(tree: TaskTree, store: SnapshotStore) -
     assert tree.flush() == flushed
 
 
-def test_nothing_changed_keeps_the_id(tree: TaskTree) -> None:
+async def test_nothing_changed_keeps_the_id(tree: TaskTree) -> None:
     assert tree.flush() == tree.start
     tree.write("src/a.py", b"other")
     tree.write("src/a.py", b"a\n")
@@ -56,7 +58,7 @@ def test_nothing_changed_keeps_the_id(tree: TaskTree) -> None:
     assert tree.flush() == tree.start
 
 
-def test_all_paths_are_in_order_with_edits_between(tree: TaskTree) -> None:
+async def test_all_paths_are_in_order_with_edits_between(tree: TaskTree) -> None:
     before = list(tree.paths())
     assert before == sorted(before)
     tree.write("a", b"")
@@ -65,7 +67,7 @@ def test_all_paths_are_in_order_with_edits_between(tree: TaskTree) -> None:
     assert list(tree.paths()) == sorted([*before, "a", "src/b", "zz"])
 
 
-def test_modes_are_kept(tree: TaskTree) -> None:
+async def test_modes_are_kept(tree: TaskTree) -> None:
     tree.write("run.sh", b"#!/bin/sh\necho\n")
     assert tree.mode("run.sh") == EXECUTABLE
     tree.move("run.sh", "bin/run.sh")
@@ -77,14 +79,14 @@ def test_modes_are_kept(tree: TaskTree) -> None:
         tree.write("evil", b"/etc", LINK)
 
 
-def test_moving_an_unchanged_file_keeps_its_content(tree: TaskTree, store: SnapshotStore) -> None:
+async def test_moving_an_unchanged_file_keeps_its_content(tree: TaskTree, store: SnapshotStore) -> None:
     tree.move("src/a.py", "src/c.py")
     assert tree.read("src/c.py") == b"a\n"
     assert store.read(tree.flush(), "src/c.py") == b"a\n"
     assert tree.changed() == {"src/a.py": None, "src/c.py": Change(b"a\n")}
 
 
-def test_a_file_may_move_below_its_own_name(tree: TaskTree) -> None:
+async def test_a_file_may_move_below_its_own_name(tree: TaskTree) -> None:
     tree.move("src/a.py", "src/a.py/inner")
     assert tree.read("src/a.py/inner") == b"a\n"
     with pytest.raises(EditRefusedError, match="is a file"):
@@ -92,7 +94,7 @@ def test_a_file_may_move_below_its_own_name(tree: TaskTree) -> None:
     assert tree.read("docs/intro.md") == b"hello\n"
 
 
-def test_what_cannot_be_done_is_named(tree: TaskTree) -> None:
+async def test_what_cannot_be_done_is_named(tree: TaskTree) -> None:
     with pytest.raises(EditRefusedError, match="no file none"):
         tree.delete("none")
     with pytest.raises(EditRefusedError, match="no file none"):
@@ -105,7 +107,7 @@ def test_what_cannot_be_done_is_named(tree: TaskTree) -> None:
         tree.write("run.sh/x", b"")
 
 
-def test_links_are_followed_inside_the_tree(tree: TaskTree) -> None:
+async def test_links_are_followed_inside_the_tree(tree: TaskTree) -> None:
     assert tree.read("README") == b"hello\n"
     assert tree.read("lib/b.py") == b"b\n"
     tree.write("README", b"changed\n")
@@ -118,7 +120,7 @@ def test_links_are_followed_inside_the_tree(tree: TaskTree) -> None:
 @pytest.mark.parametrize(
     ("path", "target"), [("out", r"\.\./secret"), ("passwd", "/etc/passwd"), ("passwd/x", "/etc")]
 )
-def test_incident_17_a_link_that_leads_outside_is_refused_with_its_target(
+async def test_incident_17_a_link_that_leads_outside_is_refused_with_its_target(
     tree: TaskTree, path: str, target: str
 ) -> None:
     with pytest.raises(PathRefusedError, match=target):
@@ -127,12 +129,12 @@ def test_incident_17_a_link_that_leads_outside_is_refused_with_its_target(
         tree.write(path, b"x")
 
 
-def test_a_circle_of_links_ends(tree: TaskTree) -> None:
+async def test_a_circle_of_links_ends(tree: TaskTree) -> None:
     with pytest.raises(PathRefusedError, match="more than 40 links"):
         tree.read("loop")
 
 
-def test_left_out_paths_are_known_and_unwritable(tree: TaskTree) -> None:
+async def test_left_out_paths_are_known_and_unwritable(tree: TaskTree) -> None:
     assert tree.left_out("big.bin") == "over 10 MB"
     assert tree.left_out("vendor/nested/x/y") == "a repository"
     assert tree.left_out("vendor/other") is None
@@ -147,7 +149,7 @@ def test_left_out_paths_are_known_and_unwritable(tree: TaskTree) -> None:
             act()
 
 
-def test_a_reset_adopts_a_tree(tree: TaskTree, store: SnapshotStore) -> None:
+async def test_a_reset_adopts_a_tree(tree: TaskTree, store: SnapshotStore) -> None:
     tree.write("src/a.py", b"dropped")
     after = store.write(tree.start, {"made": Change(b"by a command")})
     tree.reset(after)
