@@ -5,7 +5,7 @@ Here a run comes to be, changes its owner and goes; its events are written in `w
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from orchestration.errors import AntiphonError, JournalError, RunOwnedError
@@ -23,13 +23,14 @@ _RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
 class JournalFolder:
-    def __init__(self, home: Path, now: float) -> None:
+    def __init__(
+        self, home: Path, now: float, network: Callable[[Path], str | None] = network_file_system
+    ) -> None:
         """Raises JournalError, SchemaTooNewError."""
         require_driver()
-        network = network_file_system(home)
-        if network is not None:
+        if (kind := network(home)) is not None:
             raise JournalError(
-                f"{home} is on a network file system ({network}), where a journal cannot be kept safely;"
+                f"{home} is on a network file system ({kind}), where a journal cannot be kept safely;"
                 f" point {VARIABLE} or the setting `data_dir` to a folder on a local disk"
             )
         self._runs = home / "runs"
