@@ -68,6 +68,20 @@ class FileText:
             return cls(tuple(split_lines(text)), "cp1252")
         return cls(tuple(split_lines(data.decode("latin-1"))), "latin-1")
 
+    def decode_alike(self, data: bytes) -> "FileText":
+        """`data` in this file's own encoding where that is plausible: ASCII is any encoding, and bytes that
+        are no UTF-8 may be either of the one-byte ones. Else as `decode`. Raises BinaryContentError.
+        """
+        natural = FileText.decode(data)
+        if natural.encoding == self.encoding or natural.bom or self.bom:
+            return natural
+        one_byte = {"cp1252", "latin-1"}
+        if self.encoding in one_byte and (data.isascii() or natural.encoding in one_byte):
+            text = _strict(data, self.encoding)
+            if text is not None:
+                return self.with_text(text)
+        return natural
+
     @property
     def text(self) -> str:
         """The whole text, without the byte order mark."""

@@ -49,6 +49,40 @@ def diff(old: Sequence[str], new: Sequence[str]) -> list[Block]:
     return _between(_Search(a, b).run(), len(a), len(b))
 
 
+def common_prefix(a: Sequence[str], b: Sequence[str], i: int, j: int, limit: int) -> int:
+    """How many items from `a[i]` and `b[j]` on are equal, at most `limit`. Compares slices that double and
+    then halve, which run at C speed; `a` and `b` are both lists or both strings.
+    """
+    size, step = 0, 1
+    while size < limit:
+        step = min(step, limit - size)
+        if a[i + size : i + size + step] == b[j + size : j + size + step]:
+            size += step
+            step *= 2
+        elif step == 1:
+            break
+        else:
+            limit = size + step - 1
+            step = max(step // 2, 1)
+    return size
+
+
+def common_suffix(a: Sequence[str], b: Sequence[str], i: int, j: int, limit: int) -> int:
+    """As `common_prefix`, backwards from the exclusive ends `i` and `j`."""
+    size, step = 0, 1
+    while size < limit:
+        step = min(step, limit - size)
+        if a[i - size - step : i - size] == b[j - size - step : j - size]:
+            size += step
+            step *= 2
+        elif step == 1:
+            break
+        else:
+            limit = size + step - 1
+            step = max(step // 2, 1)
+    return size
+
+
 def _between(matches: list[Match], old_size: int, new_size: int) -> list[Block]:
     blocks: list[Block] = []
     i = j = 0
@@ -109,47 +143,13 @@ class _Search:
     def _trim(self, region: _Region) -> _Region:
         """Takes the common beginning and end off as matches."""
         a0, a1, b0, b1 = region
-        size = self._prefix(a0, b0, min(a1 - a0, b1 - b0))
+        size = common_prefix(self._a, self._b, a0, b0, min(a1 - a0, b1 - b0))
         self._match(a0, b0, size)
         a0 += size
         b0 += size
-        size = self._suffix(a1, b1, min(a1 - a0, b1 - b0))
+        size = common_suffix(self._a, self._b, a1, b1, min(a1 - a0, b1 - b0))
         self._match(a1 - size, b1 - size, size)
         return _Region(a0, a1 - size, b0, b1 - size)
-
-    def _prefix(self, i: int, j: int, limit: int) -> int:
-        """How many items from `i` and `j` on are equal, by slices that double and then halve: slices
-        compare at C speed.
-        """
-        a, b = self._a, self._b
-        size, step = 0, 1
-        while size < limit:
-            step = min(step, limit - size)
-            if a[i + size : i + size + step] == b[j + size : j + size + step]:
-                size += step
-                step *= 2
-            elif step == 1:
-                break
-            else:
-                limit = size + step - 1
-                step = max(step // 2, 1)
-        return size
-
-    def _suffix(self, i: int, j: int, limit: int) -> int:
-        """As `_prefix`, backwards from the exclusive ends `i` and `j`."""
-        a, b = self._a, self._b
-        size, step = 0, 1
-        while size < limit:
-            step = min(step, limit - size)
-            if a[i - size - step : i - size] == b[j - size - step : j - size]:
-                size += step
-                step *= 2
-            elif step == 1:
-                break
-            else:
-                limit = size + step - 1
-                step = max(step // 2, 1)
-        return size
 
     # --- patience ------------------------------------------------------------------------------------
 
@@ -178,7 +178,9 @@ class _Search:
             at = 0
             while at < len(run.anchors):
                 start = run.anchors[at]
-                size = self._prefix(start, start + run.shift, min(end_a - start, end_b - start - run.shift))
+                size = common_prefix(
+                    self._a, self._b, start, start + run.shift, min(end_a - start, end_b - start - run.shift)
+                )
                 if start > i or start + run.shift > j:
                     self._open.append(_Region(i, start, j, start + run.shift))
                 self._match(start, start + run.shift, size)
@@ -222,8 +224,8 @@ class _Search:
         return True
 
     def _extend(self, i: int, j: int, region: _Region, places: dict[str, list[int]]) -> tuple[Match, int]:
-        before = self._suffix(i, j, min(i - region.a0, j - region.b0))
-        size = before + self._prefix(i, j, min(region.a1 - i, region.b1 - j))
+        before = common_suffix(self._a, self._b, i, j, min(i - region.a0, j - region.b0))
+        size = before + common_prefix(self._a, self._b, i, j, min(region.a1 - i, region.b1 - j))
         start = i - before
         self._work -= size
         rarity = min(len(places[item]) for item in self._a[start : start + size])
@@ -244,7 +246,7 @@ class _Search:
                 x = reach[k + 1] if down else reach[k - 1] + 1
                 y = x - k
                 if x <= n and y <= m:
-                    x += self._prefix(a0 + x, b0 + y, min(n - x, m - y))
+                    x += common_prefix(self._a, self._b, a0 + x, b0 + y, min(n - x, m - y))
                 reach[k] = x
                 if x >= n and x - k >= m:
                     self._retrace(history, region, edits)
