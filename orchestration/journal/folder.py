@@ -17,7 +17,7 @@ from orchestration.journal.index_file import IndexFile
 from orchestration.journal.locks import FileLock, holder
 from orchestration.journal.reader import Reader
 from orchestration.journal.run_file import RunFile, unknown_run
-from orchestration.journal.summaries import recovered_summary, with_owner
+from orchestration.journal.summaries import ended_summary, recovered_summary, with_owner
 
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
@@ -164,18 +164,32 @@ class JournalFolder:
         return self._is_there(run_id) or self._live_owner(run_id) is not None
 
     def _reconcile(self) -> None:
-        """Lists the runs that the index has lost, and drops rows of runs that never came to be."""
+        """Brings the list up to the runs' files: rows that were lost, rows of runs that never came to be, and
+        rows that say running of a run whose last event says how it ended.
+        """
         on_disk = {path.stem for path in self._runs.glob("*.sqlite")}
         listed = self.index.run_ids()
-        if lost := sorted(on_disk - listed):
-            reader = Reader(self.path)
-            try:
-                self.index.store_summaries([self._recovered(reader, run_id) for run_id in lost])
-            finally:
-                reader.close()
+        reader = Reader(self.path)
+        try:
+            rows = [self._recovered(reader, run_id) for run_id in sorted(on_disk - listed)]
+            live = [row for row in self.index.live_runs() if row.run_id in on_disk]
+            rows += [ended for row in live if (ended := self._ended(reader, row)) != row]
+        finally:
+            reader.close()
+        if rows:
+            self.index.store_summaries(rows)
         for run_id in sorted(listed - on_disk):
             if self._live_owner(run_id) is None and not self.path(run_id).exists():
                 self.index.remove_run(run_id)
+
+    def _ended(self, reader: Reader, row: RunSummary) -> RunSummary:
+        if self._live_owner(row.run_id) is not None:
+            return row
+        try:
+            _, last = reader.ends(row.run_id)
+        except AntiphonError:
+            return row
+        return ended_summary(row, last) if last is not None else row
 
     @staticmethod
     def _recovered(reader: Reader, run_id: str) -> RunSummary:

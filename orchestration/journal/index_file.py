@@ -16,7 +16,7 @@ import msgspec
 
 from orchestration.errors import JournalError, NotFoundError
 from orchestration.journal.connections import close_checkpointed, connect, translated
-from orchestration.journal.contract import RunSummary
+from orchestration.journal.contract import LIVE_STATES, RunSummary
 from orchestration.journal.liveness import identity, is_alive
 from orchestration.journal.locks import SharedLock
 from orchestration.journal.schema import INDEX, Schema, migrate, too_new, version_of
@@ -59,9 +59,10 @@ class IndexFile:
                     if is_there(known):
                         return known
                     connection.execute("DELETE FROM run WHERE run_id = ?", (known,))
+            connection.execute("DELETE FROM run WHERE run_id = ?", (summary.run_id,))
             connection.execute(
-                "INSERT OR REPLACE INTO run (run_id, created, idempotency_key, summary) VALUES (?, ?, ?, ?)",
-                (summary.run_id, summary.created, key, msgspec.json.encode(summary)),
+                "INSERT INTO run (run_id, created, state, summary, idempotency_key) VALUES (?, ?, ?, ?, ?)",
+                (*_columns(summary), key),
             )
         return None
 
@@ -73,20 +74,21 @@ class IndexFile:
         with self._writing() as connection:
             connection.executemany(
                 """
-                INSERT INTO run (run_id, created, summary) VALUES (?, ?, ?)
-                ON CONFLICT (run_id) DO UPDATE SET created = excluded.created, summary = excluded.summary
+                INSERT INTO run (run_id, created, state, summary) VALUES (?, ?, ?, ?)
+                ON CONFLICT (run_id) DO UPDATE
+                SET created = excluded.created, state = excluded.state, summary = excluded.summary
                 """,
-                [(summary.run_id, summary.created, msgspec.json.encode(summary)) for summary in summaries],
+                [_columns(summary) for summary in summaries],
             )
 
     def runs(self, limit: int) -> list[RunSummary]:
-        rows = self._rows("SELECT summary FROM run ORDER BY created DESC, run_id DESC LIMIT ?", limit)
-        try:
-            return [_SUMMARY.decode(summary) for (summary,) in rows]
-        except msgspec.MsgspecError as error:
-            raise JournalError(
-                f"the list of runs in {self._path} cannot be read: {error}; move it aside"
-            ) from error
+        """Newest first."""
+        return self._summaries("SELECT summary FROM run ORDER BY created DESC, run_id DESC LIMIT ?", limit)
+
+    def live_runs(self) -> list[RunSummary]:
+        """Those whose row says that somebody works on them."""
+        places = ", ".join("?" for _ in LIVE_STATES)
+        return self._summaries(f"SELECT summary FROM run WHERE state IN ({places})", *sorted(LIVE_STATES))  # noqa: S608 - places only
 
     def run_ids(self) -> set[str]:
         return {run_id for (run_id,) in self._rows("SELECT run_id FROM run")}
@@ -237,6 +239,14 @@ class IndexFile:
         if version != self._schema.version:
             raise too_new(self._path, version, self._schema)
 
+    def _summaries(self, sql: str, *values: str | float | None) -> list[RunSummary]:
+        try:
+            return [_SUMMARY.decode(summary) for (summary,) in self._rows(sql, *values)]
+        except msgspec.MsgspecError as error:
+            raise JournalError(
+                f"the list of runs in {self._path} cannot be read ({error}); move it aside"
+            ) from error
+
     def _free(self, run_id: str | None, server_id: str | None) -> list[tuple[int, bytes]]:
         rows = self._rows(
             """
@@ -254,6 +264,10 @@ class IndexFile:
             raise NotFoundError(f"no command {item} in the inbox")
         reply: bytes | None = rows[0][0]
         return reply
+
+
+def _columns(summary: RunSummary) -> tuple[str, float, str, bytes]:
+    return summary.run_id, summary.created, summary.state, msgspec.json.encode(summary)
 
 
 def _is_held(taker: str) -> bool:

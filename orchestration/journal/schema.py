@@ -56,7 +56,11 @@ INDEX = Schema(
         CREATE TABLE meta (only INTEGER PRIMARY KEY CHECK (only = 1), schema INTEGER NOT NULL) STRICT;
         INSERT INTO meta (only, schema) VALUES (1, 1);
         CREATE TABLE run (
-            run_id TEXT PRIMARY KEY, created REAL NOT NULL, idempotency_key TEXT UNIQUE, summary BLOB NOT NULL
+            run_id TEXT PRIMARY KEY,
+            created REAL NOT NULL,
+            state TEXT NOT NULL,
+            idempotency_key TEXT UNIQUE,
+            summary BLOB NOT NULL
         ) STRICT;
         CREATE INDEX run_by_age ON run (created, run_id);
         CREATE TABLE command (

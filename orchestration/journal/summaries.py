@@ -25,17 +25,23 @@ def first_summary(run_id: str, events: Sequence[Event], time: float, pid: int | 
 def recovered_summary(run_id: str, first: Sequence[Record], last: Record | None) -> RunSummary:
     """The row of a run that the index has lost, from the ends of its events."""
     summary = first_summary(run_id, [record.event for record in first], first[0].time if first else 0.0, None)
-    if last is None:
-        return summary
+    return ended_summary(summary, last) if last is not None else summary
+
+
+def ended_summary(summary: RunSummary, last: Record) -> RunSummary:
+    """The row brought up to the run's last event, as far as that says how it ended."""
     if not isinstance(last.event, RunFinished):
         return msgspec.structs.replace(summary, updated=last.time)
-    counts = last.event.tasks
+    counts, usage = last.event.tasks, last.event.usage
     return msgspec.structs.replace(
         summary,
         updated=last.time,
         state=last.event.state,
         tasks_total=sum(counts.values()),
         tasks_done=counts.get("merged", 0),
+        cost_usd=usage.cost_usd,
+        tokens=usage.total_tokens,
+        owner_pid=None,
     )
 
 
