@@ -4,10 +4,12 @@ A gate judges the tree that a task produced against the tree it started from. It
 whatever its commands write stays in the checkout and is discarded with it.
 """
 
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from orchestration.events import GateOutcome
 from orchestration.graph_model import TaskSpec
@@ -15,8 +17,26 @@ from orchestration.ports import Clock, Executor
 from orchestration.quality.baseline import Baseline
 from orchestration.quality.finding import Finding
 from orchestration.quality.settings import QualitySettings
+from orchestration.workspace.launcher import ProcessLauncher
+from orchestration.workspace.objects import ObjectStore
 
 Approve = Callable[[str, str], Awaitable[bool]]
+
+
+class Checkout(Protocol):
+    """A tree on the disk. `env` is what commands in it should have set."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def env(self) -> Mapping[str, str]: ...
+
+
+class Checkouts(Protocol):
+    """The part of the checkout pool that gates use."""
+
+    def acquire(self, tree: str) -> AbstractAsyncContextManager[Checkout]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +49,13 @@ class GateContext:
 
     `root` is the user's workspace, read to find interpreters and never written. `cannot_run` says why no
     process may start (untrusted, approval `never`); empty: they may. `approve(subject, detail)` asks a
-    person about a protected change and is false where nobody can be asked.
+    person about a protected change and is false where nobody can be asked. `merged` are the specs of the
+    merged tasks, for the final tree. `environ` is where programs are looked for (PATH, VIRTUAL_ENV).
     """
 
-    store: Any
-    checkouts: Any
-    launcher: Any
+    store: ObjectStore
+    checkouts: Checkouts
+    launcher: ProcessLauncher
     executor: Executor
     clock: Clock
     root: Path
@@ -47,6 +68,8 @@ class GateContext:
     approve: Approve
     settings: QualitySettings
     baseline: Baseline
+    merged: tuple[TaskSpec, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,5 +96,9 @@ class Gate(Protocol):
 
 def standard_gates(settings: QualitySettings) -> tuple[Gate, ...]:
     """Syntax, then tests: cheap first, so that a file that does not parse costs no test run."""
+    from orchestration.quality.runners import standard_runners
+    from orchestration.quality.syntax import SyntaxGate
+    from orchestration.quality.tests_gate import TestsGate
+
     del settings
-    return ()
+    return (SyntaxGate(), TestsGate(standard_runners()))

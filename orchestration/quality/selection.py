@@ -58,8 +58,11 @@ def select(
     is_test: Callable[[str], bool],
     is_new: Callable[[str], bool],
     references: References,
+    strict: bool = True,
 ) -> Selection:
-    """`named`: the tests of the plan. `is_new`: whether a path of the tree was absent at the start."""
+    """`named`: the tests of the plan. `is_new`: whether a path of the tree was absent at the start. Unless
+    `strict`, only named tests are own tests.
+    """
     tests = tuple(path for path in view.paths if is_test(path))
     own, missing = resolve(view, named, tests)
     new = [path for path in changed if path in view and is_test(path) and is_new(path)]
@@ -67,12 +70,12 @@ def select(
     if tests:
         for path in changed:
             found.add(path)
-    by_convention = {} if named else found.own
-    for path in (*new, *by_convention):
+    by_convention = found.own if strict and not named else {}
+    for path in (*(new if strict else ()), *by_convention):
         if not any(target.path == path and not target.nodes for target in own):
             own = [*(target for target in own if target.path != path), Target(path)]
     whole = {target.path for target in own}
-    affected = [path for path in (*found.own, *found.affected) if path not in whole]
+    affected = [path for path in (*new, *found.own, *found.affected) if path not in whole]
     return Selection(
         tuple(sorted(own, key=lambda target: target.path)),
         tuple(dict.fromkeys(affected))[:_MOST_AFFECTED],
@@ -110,6 +113,11 @@ def _normal(place: str) -> str:
     return "/".join(parts)
 
 
+def is_prose(path: str) -> bool:
+    """Text for people, and pictures: no test is looked for, unless it is named after the file."""
+    return suffix_of(path) in _PROSE
+
+
 class _Search:
     """Collects tests for one changed path after another; dictionaries, since order matters."""
 
@@ -139,7 +147,7 @@ class _Search:
         mine = [test for test in self._tests if self._homes[test] == home]
         matched = _named_after(path, mine)
         self.own.update(dict.fromkeys(matched))
-        if suffix_of(path) in _PROSE:
+        if is_prose(path):
             return
         direct, indirect = self._speaking(path, home)
         if not matched:

@@ -25,11 +25,13 @@ class Target:
     path: str
     nodes: tuple[str, ...] = ()
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(f"{self.path}::{node}" for node in self.nodes) or (self.path,)
+
     def holds(self, case_id: str) -> bool:
         """True when the case is one of these tests, or below one of them (a class, a suite)."""
-        if not self.nodes:
-            return is_below(case_id, self.path)
-        return any(is_below(case_id, f"{self.path}::{node}") for node in self.nodes)
+        return any(is_below(case_id, node) for node in self.ids)
 
 
 def is_below(case_id: str, node: str) -> bool:
@@ -54,12 +56,13 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """The results of a batch. With a `problem` (one line: why) they are incomplete or not to be trusted;
-    what they do say may still be used to tell what was seen.
+    """The results of a batch; what is here can be trusted. A `problem` (one line: why) says that results
+    are missing; `slow`, that the only problem was the time limit.
     """
 
     cases: tuple[Case, ...] = ()
     problem: str = ""
+    slow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,12 @@ class Bench:
     def new_file(self, name: str) -> Path:
         """A path in scratch that no other run uses; nothing is created."""
         return self.scratch / f"{next(self.serial)}-{name}"
+
+    def temporary(self) -> Path:
+        """The folder that tests get for temporary files."""
+        folder = self.scratch / "tmp"
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def path(self, relative: str) -> Path:
         return self.checkout / relative if relative else self.checkout

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestration.quality.processes import Processes
 from orchestration.quality.runners.assets import copy_assets
 from orchestration.quality.runners.contract import Bench
+from orchestration.quality.settings import QualitySettings
 from orchestration.quality.tree_view import ancestors
 
 _ENVIRONMENTS = (".venv", "venv", "env", ".env", "virtualenv")
@@ -40,30 +42,37 @@ class Probe:
     modules: Mapping[str, tuple[str, ...]]
 
 
-def find_python(bench: Bench, folder: str) -> Python | str:
-    """The interpreter, or why there is none. Reads the disk: run it off the event loop."""
-    wanted = bench.settings.interpreter
-    if wanted:
-        return _from_setting(bench, wanted)
+def find_python(
+    bases: Sequence[Path],
+    folder: str,
+    settings: QualitySettings,
+    environ: Mapping[str, str],
+    processes: Processes,
+) -> Python | str:
+    """The interpreter, or why there is none. `bases`: where the workspace's files lie, the checkout first.
+    Reads the disk: run it off the event loop.
+    """
+    if settings.interpreter:
+        return _from_setting(bases, settings.interpreter, processes)
     for place in ancestors(folder):
         for name in _ENVIRONMENTS:
-            for base in (bench.checkout, bench.root):
+            for base in bases:
                 if found := _environment(base / place / name):
                     return found
-    active = bench.environ.get("VIRTUAL_ENV", "")
+    active = environ.get("VIRTUAL_ENV", "")
     if active and not _same(active, sys.prefix) and (found := _environment(Path(active))):
         return found
     for name in ("python3", "python"):
-        if program := bench.processes.find(name):
+        if program := processes.find(name):
             return Python(Path(program))
     return "no Python was found for the tests: name one in the setting `interpreter`"
 
 
-def _from_setting(bench: Bench, wanted: str) -> Python | str:
+def _from_setting(bases: Sequence[Path], wanted: str, processes: Processes) -> Python | str:
     if "/" not in wanted:
-        program = bench.processes.find(wanted)
+        program = processes.find(wanted)
         return Python(Path(program)) if program else f"the interpreter {wanted} (a setting) is not on PATH"
-    for base in (bench.checkout, bench.root):
+    for base in bases:
         candidate = base / Path(wanted).expanduser()
         if os.access(candidate, os.X_OK) and candidate.is_file():
             folder = candidate.parent.parent
@@ -92,7 +101,7 @@ def python_environment(bench: Bench, python: Python) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONIOENCODING": "utf-8",
         "PYTHONUNBUFFERED": "1",
-        "TMPDIR": str(bench.scratch / "tmp"),
+        "TMPDIR": str(bench.temporary()),
         "ANTIPHON_ROOT": str(bench.root),
         "ANTIPHON_CHECKOUT": str(bench.checkout),
     }

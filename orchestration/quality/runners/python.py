@@ -15,7 +15,7 @@ from configparser import Error as ConfigError
 from pathlib import Path
 
 from orchestration.quality.runners.assets import copy_assets
-from orchestration.quality.runners.contract import Batch, Bench, Case, Ran, Target
+from orchestration.quality.runners.contract import Batch, Bench, Ran, Target
 from orchestration.quality.runners.interpreter import (
     Probe,
     Python,
@@ -24,14 +24,12 @@ from orchestration.quality.runners.interpreter import (
     python_environment,
     strays,
 )
-from orchestration.quality.runners.report import Report, read_report
+from orchestration.quality.runners.report import Report, read_file, read_report, stopped
 from orchestration.quality.tree_view import TreeView, ancestors, folder_of, join, name_of, suffix_of
 
 _MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "manage.py", "requirements.txt")
 _TEST_FOLDERS = ("tests", "test", "testing")
 _SECTIONS = {"setup.cfg": "tool:pytest", "tox.ini": "pytest"}
-_LONG_SHARE = 0.5
-"""A test that was alone under way for this share of the time limit hangs; else the whole run was slow."""
 
 
 class PythonRunner:
@@ -76,7 +74,14 @@ class PythonRunner:
         return batches
 
     async def run(self, bench: Bench, batch: Batch) -> Ran:
-        python = await bench.executor.run(find_python, bench, batch.folder)
+        python = await bench.executor.run(
+            find_python,
+            (bench.checkout, bench.root),
+            batch.folder,
+            bench.settings,
+            bench.environ,
+            bench.processes,
+        )
         if isinstance(python, str):
             return Ran(problem=python)
         modules = _top_modules(bench, batch.folder)
@@ -117,7 +122,7 @@ class _Run:
         )
         if done.failure:
             return Ran(problem=done.failure)
-        text = await bench.executor.run(_read, self._report)
+        text = await bench.executor.run(read_file, self._report)
         report = read_report(text, str(bench.checkout))
         return self._judge(report, done.output, timed_out=done.timed_out)
 
@@ -149,11 +154,11 @@ class _Run:
         if report.outside:
             name, place = report.outside[0]
             return Ran(
-                tuple(cases),
+                (),
                 f"the tests loaded {name} from {place}, not from the checkout: what they say is about other code",
             )
         if timed_out:
-            return self._timed_out(report, cases)
+            return stopped(cases, report.under_way, self._bench.settings.timeout_s)
         if not report.ended:
             return Ran(tuple(cases), f"{tool} did not come to its end: {_last_line(output)}")
         if tool == "unittest":
@@ -166,25 +171,6 @@ class _Run:
         elif not cases and "ERROR: " in output:
             return Ran((), f"pytest refused to run: {_last_line(output)}")
         return Ran(tuple(cases))
-
-    def _timed_out(self, report: Report, cases: list[Case]) -> Ran:
-        limit = self._bench.settings.timeout_s
-        taken = sum(case.seconds for case in cases)
-        if report.under_way and limit - taken > limit * _LONG_SHARE:
-            hung = Case(
-                report.under_way, "failed", f"It did not end: stopped after {limit:g} s.", limit - taken
-            )
-            return Ran((*cases, hung))
-        return Ran(
-            tuple(cases), f"the tests were stopped after {limit:g} s; {len(cases)} had a result by then"
-        )
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text("utf-8", "replace")
-    except OSError:
-        return ""
 
 
 def _last_line(output: str) -> str:

@@ -1,16 +1,26 @@
-"""Reading the line-by-line report of a Python run into cases. Pure.
+"""From what runners wrote to cases: reports line by line, whole runs that only pass or fail, runs that
+were ended by their time limit.
 
-A run that was ended by its time limit leaves a report without an end: what it says until there still
+A run that was ended leaves a report without an end: what it says until there still
 counts, and the test that was under way is known.
 """
 
 import json
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from orchestration.quality.runners.contract import Case, CaseOutcome
+from orchestration.quality.processes import Finished
+from orchestration.quality.runners.contract import Case, CaseOutcome, Ran, Target
+
+_LONG_SHARE = 0.5
+"""A test that was alone under way for this share of the time limit hangs; else the whole run was slow."""
+HUNG = "It did not end"
+"""How the output of a test begins that was stopped."""
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\\\)")
 
 
 @dataclass(slots=True)
@@ -91,3 +101,40 @@ def _case(case_id: str, phases: Iterable[dict[str, Any]]) -> Case:
         outcome = "skipped"
     text = "\n".join(str(phase.get("text", "")) for phase in found if phase.get("outcome") == outcome)
     return Case(case_id, outcome, text.strip(), sum(float(phase.get("seconds", 0.0)) for phase in found))
+
+
+def stopped(cases: Sequence[Case], under_way: str, limit_s: float) -> Ran:
+    """What a run says that was ended by its time limit: a test that hangs has failed, a slow run has not
+    been seen to its end.
+    """
+    left = limit_s - sum(case.seconds for case in cases)
+    if under_way and left > limit_s * _LONG_SHARE:
+        hung = Case(under_way, "failed", f"{HUNG}: stopped after {limit_s:g} s.", left)
+        return Ran((*cases, hung))
+    why = f"the tests were stopped after {limit_s:g} s; {len(cases)} had a result by then"
+    return Ran(tuple(cases), why, slow=True)
+
+
+def whole_run(done: Finished, targets: Sequence[Target], limit_s: float, what: str) -> Ran:
+    """A run that is known by its exit code alone: each test asked for did what the whole did."""
+    if done.failure:
+        return Ran(problem=done.failure)
+    if done.timed_out:
+        return Ran(problem=f"{what} was stopped after {limit_s:g} s", slow=True)
+    outcome: CaseOutcome = "passed" if done.exit_code == 0 else "failed"
+    output = "" if outcome == "passed" else plain(done.output)
+    ids = [case_id for target in targets for case_id in target.ids]
+    return Ran(tuple(Case(case_id, outcome, output, done.seconds) for case_id in ids))
+
+
+def plain(text: str) -> str:
+    """Without terminal escapes."""
+    return _ESCAPE.sub("", text).strip()
+
+
+def read_file(path: Path) -> str:
+    """Empty when there is none."""
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError:
+        return ""

@@ -10,10 +10,9 @@ from shutil import copyfile
 
 
 def copy_assets(scratch: Path, names: Sequence[str]) -> Path:
-    """The folder that holds them; the folder for temporary files (`tmp` in scratch) exists afterwards."""
+    """The folder that holds them."""
     folder = scratch / "assets"
     folder.mkdir(exist_ok=True)
-    (scratch / "tmp").mkdir(exist_ok=True)
     for name in names:
         if not (folder / name).exists():
             copyfile(Path(__file__).parent / name, folder / name)
