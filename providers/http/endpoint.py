@@ -11,7 +11,7 @@ import ipaddress
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import anyio
 import anyio.to_thread
@@ -267,7 +267,7 @@ class Endpoint:
         from providers.http.network import AsyncioBackend
 
         secure = self._scheme == "https"
-        proxy = None if self._proxy is None else httpcore2.Proxy(self._proxy)
+        proxy = None if self._proxy is None else _proxy(self._proxy)
         return httpcore2.AsyncConnectionPool(
             ssl_context=httpcore2.default_ssl_context() if secure else None,
             proxy=proxy,
@@ -276,6 +276,22 @@ class Endpoint:
             keepalive_expiry=KEEP_ALIVE_S,
             network_backend=AsyncioBackend(),
         )
+
+
+def _proxy(url: str) -> "httpcore2.Proxy":
+    import httpcore2
+
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    address = httpcore2.URL(
+        scheme=parts.scheme,
+        host=host or "",
+        port=parts.port or (443 if parts.scheme == "https" else 80),
+        target="/",
+    )
+    if parts.username is None:
+        return httpcore2.Proxy(address)
+    return httpcore2.Proxy(address, auth=(unquote(parts.username), unquote(parts.password or "")))
 
 
 class _Inflate:

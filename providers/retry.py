@@ -1,0 +1,150 @@
+"""Transport retries: a failed call is made again when that may help, never more than the policy allows.
+
+This is the only layer that repeats a call; a task that fails is repeated by the scheduler. Part of an answer
+that was streamed before a fault is thrown away: it was display only, and an answer is used once it is whole.
+What the thrown-away part cost is unknown, so it is counted (`Answer.discarded_attempts`), not guessed.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from providers.base import ModelProfile, ModelProvider, OnDelta
+from providers.config import RetryPolicy
+from providers.errors import ProviderError, RateLimitError
+from providers.messages import Answer, Request, TextDelta
+
+if TYPE_CHECKING:  # tenacity costs 30 ms to import: only the first retry pays for it
+    import tenacity
+
+
+class RetryingProvider:
+    """A ModelProvider that repeats retryable faults: full-jitter backoff (each wait uniform from 0 to a doubling
+    ceiling), the server's own delay where it gave one. `rand` is uniform in [0, 1).
+    """
+
+    def __init__(
+        self,
+        inner: ModelProvider,
+        policy: RetryPolicy,
+        *,
+        sleep: Callable[[float], Awaitable[None]],
+        monotonic: Callable[[], float],
+        rand: Callable[[], float],
+    ) -> None:
+        self._inner = inner
+        self._policy = policy
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._rand = rand
+
+    @property
+    def name(self) -> str:
+        return self._inner.name
+
+    def profile(self, model: str) -> ModelProfile:
+        return self._inner.profile(model)
+
+    async def complete(self, request: Request, *, on_delta: OnDelta | None = None) -> Answer:
+        """As the inner one; the last error is raised when the policy is at its end.
+
+        `on_delta` gets a delta with `restart` before the pieces of an answer that is made anew.
+        """
+        try:
+            return await self._inner.complete(request, on_delta=on_delta)
+        except ProviderError as error:
+            if not error.retryable:
+                raise
+            first = error
+        return await _Repetition(self._inner, self._policy, first, self._monotonic, self._rand).run(
+            request, on_delta, self._sleep
+        )
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _Repetition:
+    """One call after its first fault. Tenacity drives it: its first attempt raises the fault we already have."""
+
+    def __init__(
+        self,
+        inner: ModelProvider,
+        policy: RetryPolicy,
+        first: ProviderError,
+        monotonic: Callable[[], float],
+        rand: Callable[[], float],
+    ) -> None:
+        self._inner = inner
+        self._policy = policy
+        self._known: ProviderError | None = first
+        self._monotonic = monotonic
+        self._rand = rand
+        self._give_up_at = monotonic() + policy.give_up_after_s
+        self._attempts = 0  # those that count: rate limits do not
+        self._faults = 0
+        self._discarded = 0
+
+    async def run(
+        self, request: Request, on_delta: OnDelta | None, sleep: Callable[[float], Awaitable[None]]
+    ) -> Answer:
+        import tenacity
+
+        repeat = tenacity.AsyncRetrying(
+            sleep=sleep,
+            stop=self._is_at_end,
+            wait=self._wait,
+            retry=tenacity.retry_if_exception(_is_retryable),
+            reraise=True,
+        )
+        answer: Answer = await repeat(self._attempt, request, on_delta)
+        if self._discarded:
+            answer = msgspec.structs.replace(answer, discarded_attempts=self._discarded)
+        return answer
+
+    async def _attempt(self, request: Request, on_delta: OnDelta | None) -> Answer:
+        known, self._known = self._known, None
+        if known is not None:
+            self._note(known)
+            raise known
+        if on_delta is not None and self._discarded:
+            on_delta(TextDelta("", restart=True))
+        try:
+            return await self._inner.complete(request, on_delta=on_delta)
+        except ProviderError as error:
+            self._note(error)
+            raise
+
+    def _note(self, error: ProviderError) -> None:
+        self._faults += 1
+        self._attempts += not isinstance(error, RateLimitError)
+        self._discarded += error.answer_begun
+
+    def _is_at_end(self, state: "tenacity.RetryCallState") -> bool:
+        wait = state.upcoming_sleep
+        delay = _fault(state).retry_after or 0.0
+        return (
+            self._attempts >= self._policy.max_attempts
+            or delay > self._policy.longest_wait_s
+            or self._monotonic() + wait > self._give_up_at
+        )
+
+    def _wait(self, state: "tenacity.RetryCallState") -> float:
+        policy = self._policy
+        ceiling = min(policy.longest_backoff_s, policy.first_backoff_s * 2.0 ** min(self._faults - 1, 30))
+        delay = _fault(state).retry_after
+        if delay is not None:
+            return delay + self._rand() * policy.first_backoff_s
+        return self._rand() * ceiling
+
+
+def _fault(state: "tenacity.RetryCallState") -> ProviderError:
+    assert state.outcome is not None
+    error = state.outcome.exception()
+    assert isinstance(error, ProviderError)
+    return error
+
+
+def _is_retryable(error: BaseException) -> bool:
+    return isinstance(error, ProviderError) and error.retryable
