@@ -18,6 +18,7 @@ from orchestration.errors import ConfigurationError
 from server.settings_keys import FLAGS, KEYS, TABLES, BadValueError, Value, lowers, near
 
 WORKSPACE_FILE = Path(".antiphon", "config.toml")
+COMMAND_LINE = "the command line"
 _LARGEST_FILE = 1 << 20
 Layer = dict[str, Value]
 Models = Mapping[str, Mapping[str, object]]
@@ -132,7 +133,7 @@ def load(
     _take(values, sources, _from_environment(environ, warnings), "the environment")
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     for name, value in given.items():
-        _take(values, sources, _from_flag(name, value), "the command line")
+        _take(values, sources, _from_flag(name, value), COMMAND_LINE)
     return _settings(values, models, sources, tuple(warnings))
 
 

@@ -1,0 +1,224 @@
+"""The composition root: the only place that names concrete adapters and hands them to the engine.
+
+Everything here is made for one workspace and one process, and ended by leaving the context that made it.
+"""
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from orchestration.documents import EditorDocuments, NoDocuments
+from orchestration.edge import RandomIds, SystemClock, SystemRandomness
+from orchestration.engine import EngineFront
+from orchestration.errors import AntiphonError, ConfigurationError
+from orchestration.journal.contract import Journal
+from orchestration.journal.data_dir import WorkspaceHome, workspace_home
+from orchestration.journal.sqlite import open_journal
+from orchestration.workspace.git import Git
+from orchestration.workspace.launcher import NoSandbox
+from orchestration.workspace.local_launcher import LocalLauncher
+from orchestration.workspace.shadow import ShadowRepository
+from providers.base import ModelProfile
+from providers.config import ProvidersConfig, RetryPolicy, TimeLimits
+from providers.local_servers import LocalServer, probe_local
+from providers.profiles import UNKNOWN_PROFILE, profiles_from_settings
+from providers.registry import ProviderStatus, Registry, build_providers
+from server.composition import ModelEntry, TrustWord
+from server.settings import Settings, load, user_file
+
+SHADOW = "snapshots.git"
+PROCESSES = "processes"
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What a workspace keeps, without an engine. `collect` frees what `keep` does not name."""
+
+    home: Path
+    journal: Journal
+    shadow: ShadowRepository
+    git: Git
+
+    async def collect(self, keep: Iterable[str], *, older_than_s: float) -> None:
+        await self.shadow.collect(self.git, keep, older_than_s=older_than_s)
+
+
+@asynccontextmanager
+async def open_engine(
+    root: Path,
+    *,
+    settings: Settings,
+    trusted: bool | Callable[[], bool],
+    environ: Mapping[str, str],
+    documents: EditorDocuments | None = None,
+    interactive: bool = False,
+) -> AsyncIterator[EngineFront]:
+    """The engine of one workspace. `trusted` may be asked anew at any time; `interactive`: somebody can
+    answer approvals. Raises ConfigurationError, WorkspaceError and JournalError, each with its mend.
+    """
+    del trusted, documents, interactive
+    async with open_stores(root, settings=settings, environ=environ):
+        yield _engine()
+
+
+def _engine() -> EngineFront:
+    raise AntiphonError("the engine is not built in yet")
+
+
+@asynccontextmanager
+async def open_stores(root: Path, *, settings: Settings, environ: Mapping[str, str]) -> AsyncIterator[Stores]:
+    """Journal and snapshots of a workspace. Raises ConfigurationError, WorkspaceError, JournalError."""
+    home = _home(root, settings, environ)
+    async with AsyncExitStack() as stack:
+        launcher = LocalLauncher(
+            home.path / PROCESSES, RandomIds().new("process"), clock=SystemClock(), forbidden=(root,)
+        )
+        stack.push_async_callback(launcher.aclose)
+        git = await Git.find(launcher, path=environ.get("PATH"), forbidden=(root,))
+        journal = await open_journal(home.path, SystemClock())
+        stack.push_async_callback(journal.aclose)
+        yield Stores(home.path, journal, ShadowRepository.open(home.path / SHADOW), git)
+
+
+async def git_version(root: Path | None, *, settings: Settings, environ: Mapping[str, str]) -> str:
+    """Where git is and which. Raises ConfigurationError when it is missing or too old."""
+    forbidden = (root,) if root is not None else ()
+    folder = settings.data_folder(environ) / PROCESSES
+    launcher = LocalLauncher(folder, RandomIds().new("process"), clock=SystemClock(), forbidden=forbidden)
+    try:
+        git = await Git.find(launcher, path=environ.get("PATH"), forbidden=forbidden)
+        said = (await git.run(["version"])).output.decode(errors="replace").strip()
+    finally:
+        await launcher.aclose()
+    return f"{said.removeprefix('git version ')} at {git.program}"
+
+
+def is_trusted(root: Path, *, settings: Settings, environ: Mapping[str, str]) -> bool:
+    """Whether the user's stored decision covers this workspace as it is now."""
+    del root, settings, environ
+    return False
+
+
+def set_trust(root: Path, *, settings: Settings, environ: Mapping[str, str], trusted: bool) -> None:
+    """Keeps the user's decision."""
+    del root, settings, environ, trusted
+
+
+def check_model(
+    model: str, *, settings: Settings, environ: Mapping[str, str], max_cost: float | None
+) -> None:
+    """Raises ConfigurationError or ProviderConfigurationError when a run could not use the model as asked."""
+    registry = _registry(settings, environ)
+    registry.resolve(model)
+    if max_cost is not None and registry.profile(model).prices is None:
+        raise ConfigurationError(
+            f"the price of {model} is not known, so --max-cost (budget.usd) cannot be kept; use --max-tokens, or "
+            f'give its prices in {user_file()}: [models."{model}"] with `input` and `output`'
+        )
+
+
+def configured_providers(settings: Settings, environ: Mapping[str, str]) -> Sequence[ProviderStatus]:
+    """What the settings and the environment make usable."""
+    return _registry(settings, environ).configured()
+
+
+async def local_servers() -> Sequence[LocalServer]:
+    """Model servers that answer on loopback, each asked for at most a moment."""
+    return await probe_local()
+
+
+def _registry(settings: Settings, environ: Mapping[str, str]) -> Registry:
+    clock = SystemClock()
+    return build_providers(
+        _providers_config(settings),
+        environment=environ,
+        sleep=clock.sleep,
+        monotonic=clock.monotonic,
+        rand=SystemRandomness().random,
+    )
+
+
+def _providers_config(settings: Settings) -> ProvidersConfig:
+    """What is not set keeps the provider's own default."""
+    given = settings.providers
+    limits = {
+        "connect": given.connect_s,
+        "first_token": given.first_token_s,
+        "between_tokens": given.between_tokens_s,
+        "whole_call": given.whole_call_s,
+    }
+    chosen = ProvidersConfig(
+        openai_base_url=given.openai_base_url,
+        openai_api_key=given.openai_api_key,
+        models=profiles_from_settings(settings.models),
+        scripts=given.scripts,
+        time_limits=TimeLimits(**{name: value for name, value in limits.items() if value is not None}),
+    )
+    if given.max_attempts is not None:
+        chosen = replace(chosen, retry=RetryPolicy(max_attempts=given.max_attempts))
+    if given.max_concurrent_calls is not None:
+        chosen = replace(chosen, max_concurrent_calls=given.max_concurrent_calls)
+    return chosen
+
+
+class Served:
+    """What the language server is given (`composition.Composition`)."""
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        self._environ = os.environ if environ is None else environ
+
+    def settings(self, root: Path | None, editor: Mapping[str, object], trusted: TrustWord) -> Settings:
+        settings = load(environ=self._environ, workspace=root, editor=editor)
+        if root is not None and self._trusted(root, trusted, settings):
+            return load(environ=self._environ, workspace=root, editor=editor, trusted=True)
+        return settings
+
+    def open_engine(
+        self, root: Path, documents: EditorDocuments, trusted: TrustWord, settings: Settings
+    ) -> AbstractAsyncContextManager[EngineFront]:
+        return open_engine(
+            root,
+            settings=settings,
+            trusted=lambda: self._trusted(root, trusted, settings),
+            environ=self._environ,
+            documents=documents,
+            interactive=True,
+        )
+
+    def set_trusted(self, root: Path, *, trusted: bool) -> None:
+        set_trust(root, settings=load(environ=self._environ), environ=self._environ, trusted=trusted)
+
+    def models(self, settings: Settings) -> Sequence[ModelEntry]:
+        """The configured model and those that the settings describe; nothing is asked of a server."""
+        profiles = profiles_from_settings(settings.models)
+        names = dict.fromkeys([*([settings.model] if settings.model else []), *profiles])
+        return [_entry(name, profiles.get(name, UNKNOWN_PROFILE), settings) for name in names]
+
+    def sandbox_tier(self) -> str:
+        return NoSandbox.tier
+
+    def _trusted(self, root: Path, word: TrustWord, settings: Settings) -> bool:
+        """The editor's own word wins; without one the user's stored decision counts."""
+        said = word()
+        return is_trusted(root, settings=settings, environ=self._environ) if said is None else said
+
+
+def _entry(model: str, profile: ModelProfile, settings: Settings) -> ModelEntry:
+    prices = profile.prices
+    return ModelEntry(
+        id=model,
+        window=profile.context_window,
+        input_usd=prices.input if prices else None,
+        output_usd=prices.output if prices else None,
+        source=settings.sources.get("model", "settings") if model == settings.model else "settings",
+    )
+
+
+def _home(root: Path, settings: Settings, environ: Mapping[str, str]) -> WorkspaceHome:
+    return workspace_home(Path(os.path.realpath(root)), settings.data_folder(environ))
+
+
+def _default_documents(documents: EditorDocuments | None) -> EditorDocuments:
+    return NoDocuments() if documents is None else documents

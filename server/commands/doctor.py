@@ -1,0 +1,44 @@
+"""`antiphon doctor`: what was found on this machine and in this workspace, and what is missing."""
+
+import argparse
+
+import anyio
+
+from server.commands.invocation import Invocation, workspace_options
+
+EXAMPLES = """  antiphon doctor
+  antiphon doctor --workspace ~/src/parser
+  antiphon doctor --json | jq '.checks[] | select(.state == "problem")'
+
+Exit code 1: at least one problem. Remarks do not count as problems.
+"""
+_MARKS = {"ok": ("✔", "+", "green"), "remark": ("!", "!", "yellow"), "problem": ("✖", "x", "bold red")}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    workspace_options(parser)
+
+
+def execute(invocation: Invocation) -> int:
+    from server.examination import examine
+
+    terminal = invocation.terminal
+    checks = anyio.run(examine, invocation.args.workspace, invocation.environ)
+    sound = all(check.state != "problem" for check in checks)
+    terminal.emit(
+        {
+            "ok": sound,
+            "checks": [
+                {"name": check.name, "state": check.state, "detail": check.detail, "mend": check.mend}
+                for check in checks
+            ],
+        }
+    )
+    width = max(len(check.name) for check in checks)
+    for check in checks:
+        drawn, ascii_form, style = _MARKS[check.state]
+        mark = drawn if terminal.unicode else ascii_form
+        terminal.say((f"{mark} {check.name:<{width}}", style), f"  {check.detail}")
+        if check.mend:
+            terminal.say(" " * (width + 4), (check.mend, "dim"))
+    return 0 if sound else 1

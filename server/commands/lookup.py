@@ -1,0 +1,64 @@
+"""Which run and which hunks are meant by what was typed; every miss names the near one."""
+
+import difflib
+from collections.abc import Sequence
+
+from orchestration.engine import EngineFront
+from orchestration.errors import NotFoundError
+from orchestration.journal.contract import RunSummary
+from orchestration.review.view import ChangesView
+
+_MOST_NAMED = 5
+
+
+async def find_run(engine: EngineFront, given: str) -> RunSummary:
+    """The run with this id, a unique beginning of one, or `latest`. Raises NotFoundError."""
+    runs = await engine.runs(100_000)
+    if not runs:
+        raise NotFoundError(
+            "this workspace has no runs yet; start one with `antiphon run` or check --workspace"
+        )
+    if given == "latest":
+        return runs[0]
+    for run in runs:
+        if run.run_id == given:
+            return run
+    matching = [run for run in runs if run.run_id.startswith(given)] if given else []
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        named = ", ".join(run.run_id for run in matching[:_MOST_NAMED])
+        raise NotFoundError(f"{given!r} begins {len(matching)} runs: {named}; give more of the id")
+    near = difflib.get_close_matches(given, [run.run_id for run in runs], n=1)
+    mend = f"did you mean {near[0]}?" if near else "`antiphon runs` lists them"
+    raise NotFoundError(f"this workspace has no run {given!r}; {mend}")
+
+
+def chosen_hunks(view: ChangesView, *, files: Sequence[str], hunks: Sequence[str]) -> tuple[str, ...]:
+    """The ids of the hunks meant, each once, in the view's order. A hunk may be given by a unique beginning.
+    Raises NotFoundError naming the near one.
+    """
+    chosen: set[str] = set()
+    by_path = {file.path: file for file in view.files}
+    for path in files:
+        name = path.removeprefix("./")
+        if name not in by_path:
+            raise NotFoundError(
+                _missing("no changes of the run are in", path, list(by_path), "antiphon changes RUN --stat")
+            )
+        chosen.update(hunk.hunk_id for hunk in by_path[name].hunks)
+    ids = [hunk.hunk_id for hunk in view.hunks()]
+    for given in hunks:
+        matching = [given] if given in ids else [one for one in ids if given and one.startswith(given)]
+        if len(matching) > 1:
+            raise NotFoundError(f"{given!r} begins {len(matching)} hunks; give more of the id")
+        if not matching:
+            raise NotFoundError(_missing("the run has no hunk", given, ids, "antiphon changes RUN"))
+        chosen.add(matching[0])
+    return tuple(one for one in ids if one in chosen)
+
+
+def _missing(what: str, given: str, known: Sequence[str], listing: str) -> str:
+    near = difflib.get_close_matches(given, known, n=1)
+    mend = f"did you mean {near[0]!r}?" if near else f"`{listing}` lists them"
+    return f"{what} {given!r}; {mend}"

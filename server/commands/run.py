@@ -1,0 +1,131 @@
+"""`antiphon run`: a goal, or a plan from a file, carried out in this process and watched to its end."""
+
+import argparse
+from pathlib import Path
+
+import anyio
+
+from orchestration.errors import ConfigurationError, UsageError
+from server.commands.invocation import Invocation, workspace_options
+from server.settings import Settings
+from server.settings_keys import Value
+
+EXAMPLES = """  antiphon run "Make the failing tests pass"
+  antiphon run "Add a --verbose flag" --model openai/gpt-4.1 --max-cost 2.50
+  antiphon run --plan-file plan.yaml --max-parallel 4 --approval auto --trust
+  antiphon run "Translate the README" --plan confirm
+  antiphon run "Mend the parser" --json | jq -r .type
+
+The exit code is 0 when every task merged with all gates passed; 1 with dead letters, blocked or unrun
+gates, a used-up budget or a failed plan; 2 for usage or configuration; 130 when cancelled (Ctrl-C).
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "goal", nargs="?", metavar="GOAL", help="what is to be done (optional with --plan-file)"
+    )
+    parser.add_argument(
+        "--plan-file", metavar="F", help="carry out this plan (YAML or JSON) instead of asking for one"
+    )
+    run_options(parser)
+
+
+def run_options(parser: argparse.ArgumentParser) -> None:
+    """What `run` and `resume` share."""
+    parser.add_argument("--model", metavar="PROVIDER/NAME", help="for example openai/gpt-4.1")
+    parser.add_argument("--plan", choices=("auto", "confirm"), help="`confirm` shows the plan and waits")
+    parser.add_argument("--max-parallel", metavar="N", help="tasks at work at once (default 8)")
+    parser.add_argument("--max-cost", metavar="USD", help="end the run at this cost; needs known prices")
+    parser.add_argument("--max-tokens", metavar="N", help="end the run at so many tokens")
+    parser.add_argument(
+        "--approval",
+        choices=("never", "ask", "auto"),
+        help="commands of agents: never, ask each time (default), or an allow-list without asking",
+    )
+    parser.add_argument(
+        "--accept", choices=("none", "all"), default="none", help="`all` accepts every hunk at the end"
+    )
+    parser.add_argument("--trust", action="store_true", help="trust this workspace for this one command")
+    workspace_options(parser)
+
+
+def flags(args: argparse.Namespace) -> dict[str, Value | None]:
+    """The options as settings, by dotted key."""
+    return {
+        "model": args.model,
+        "plan": args.plan,
+        "approval": args.approval,
+        "max_parallel": args.max_parallel,
+        "budget.usd": args.max_cost,
+        "budget.tokens": args.max_tokens,
+    }
+
+
+def execute(invocation: Invocation) -> int:
+    from orchestration.commands import StartRun
+    from server.commands.carrying_out import carry_out, options, require_confirmable, trusted_or_asked
+    from server.commands.plan_file import PlanFile, read_plan
+    from server.commands.workspace import require_writable
+
+    args, terminal = invocation.args, invocation.terminal
+    root = invocation.workspace()
+    require_writable(root)
+    settings, trusted = invocation.settings(root, flags(args))
+    plan: PlanFile | None = read_plan(Path(args.plan_file)) if args.plan_file else None
+    goal = _goal(args, plan)
+    require_confirmable(settings, terminal)
+    require_model(settings, invocation)
+
+    async def main() -> int:
+        nonlocal settings
+        settings, trust = await trusted_or_asked(invocation, root, settings, trusted=trusted)
+        command = StartRun(goal=goal, options=options(settings), plan=plan.tasks if plan else None)
+        return await carry_out(invocation, root, settings, command, trusted=trust)
+
+    return anyio.run(main)
+
+
+def _goal(args: argparse.Namespace, plan: object) -> str:
+    from server.commands.plan_file import PlanFile
+
+    goal = (args.goal or "").strip()
+    if goal:
+        return goal
+    if isinstance(plan, PlanFile):
+        return plan.goal or f"Carry out {Path(args.plan_file).name}"
+    if args.goal is not None:
+        raise UsageError('the goal is empty; say what is to be done: antiphon run "GOAL"')
+    raise UsageError('a goal is missing: antiphon run "GOAL", or --plan-file F for a plan of your own')
+
+
+def require_model(settings: Settings, invocation: Invocation) -> None:
+    """Raises ConfigurationError, with the mend, for a model that is missing or cannot be used as asked."""
+    from server.app import check_model
+
+    if settings.model is None:
+        raise ConfigurationError("\n".join(how_to_get_a_model(invocation)))
+    check_model(settings.model, settings=settings, environ=invocation.environ, max_cost=settings.budget.usd)
+
+
+def how_to_get_a_model(invocation: Invocation) -> list[str]:
+    """What to type, with the servers that were found on this machine."""
+    from server.app import local_servers
+
+    lines = ["no model is configured. Any of these gives you one:"]
+    for server in anyio.run(local_servers):
+        lines += [
+            f"found on this machine: {server.kind} at {server.base_url}; try",
+            f"  OPENAI_BASE_URL={server.base_url} antiphon run --model openai/{server.models[0] if server.models else 'NAME'} …",
+        ]
+    if invocation.environ.get("OPENAI_API_KEY"):
+        lines.append(
+            "OPENAI_API_KEY is set; name a model of that service: --model openai/NAME or ANTIPHON_MODEL=openai/NAME"
+        )
+    lines += [
+        "a service:       OPENAI_API_KEY=… ANTIPHON_MODEL=openai/NAME (OPENAI_BASE_URL for another address than OpenAI's)",
+        "a local server:  OPENAI_BASE_URL=http://127.0.0.1:PORT/v1 ANTIPHON_MODEL=openai/NAME",
+        'for good:        model = "openai/NAME" in the configuration file (docs/configuration.md)',
+        "without any:     antiphon demo",
+    ]
+    return lines

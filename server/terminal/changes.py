@@ -1,0 +1,116 @@
+"""A change set as a coloured diff with the id of every hunk, or as a list of files. Pure."""
+
+from collections.abc import Iterable, Mapping
+
+from orchestration.review.view import ChangesView, FileView, HunkView
+from server.terminal import figures
+from server.terminal.inert import TAB
+from server.terminal.lines import BLANK, Line, line
+
+_STATE_STYLES: Mapping[str, str] = {
+    "proposed": "cyan",
+    "accepted": "green",
+    "rejected": "dim",
+    "conflict": "bold red",
+}
+_NO_NEWLINE = "\\ no newline at the end"
+
+
+def diff(view: ChangesView) -> list[Line]:
+    """Every file with its hunks. Lines count from 1, as editors show them."""
+    lines: list[Line] = []
+    for file in view.files:
+        lines += [*_heading(file), *(shown for hunk in file.hunks for shown in _hunk(hunk)), BLANK]
+    return [*lines, total(view)]
+
+
+def stat(view: ChangesView) -> list[Line]:
+    """One line a file: what happens to it, its lines added and removed, its hunks by state."""
+    if not view.files:
+        return [total(view)]
+    width = max(len(_name(file)) for file in view.files)
+    rows = [
+        line(
+            _name(file).ljust(min(width, 60)),
+            f"  {file.kind:<7}",
+            (f" +{file.added}", "green"),
+            (f" -{file.removed}", "red"),
+            f"  {_states(file.hunks)}",
+        )
+        for file in view.files
+    ]
+    return [*rows, total(view)]
+
+
+def total(view: ChangesView) -> Line:
+    hunks = view.hunks()
+    if not view.files:
+        return line("no changes are proposed")
+    added, removed = sum(file.added for file in view.files), sum(file.removed for file in view.files)
+    return line(
+        (figures.several(len(view.files), "file"), "bold"),
+        ", ",
+        (f"+{added}", "green"),
+        " ",
+        (f"-{removed}", "red"),
+        f", {figures.several(len(hunks), 'hunk')}: {_states(hunks)}",
+    )
+
+
+def _name(file: FileView) -> str:
+    return f"{file.old_path} -> {file.path}" if file.old_path else file.path
+
+
+def _heading(file: FileView) -> list[Line]:
+    kind = {
+        "create": "new file",
+        "delete": "deleted",
+        "rename": "renamed",
+        "mode": "mode",
+        "binary": "binary",
+    }
+    word = kind.get(file.kind, "")
+    return [
+        line(
+            (_name(file), "bold"),
+            (f"  {word}" if word else "", "yellow"),
+            (f"  +{file.added}", "green"),
+            (f" -{file.removed}", "red"),
+        )
+    ]
+
+
+def _hunk(hunk: HunkView) -> Iterable[Line]:
+    place = f"@@ line {hunk.start_line + 1} "
+    tasks = f" · {', '.join(hunk.task_ids)}" if hunk.task_ids else ""
+    yield line(
+        (place, "cyan"),
+        (hunk.hunk_id, "bold"),
+        " ",
+        (hunk.state, _STATE_STYLES.get(hunk.state, "")),
+        (tasks, "dim"),
+        (f" · protected: {hunk.protected}" if hunk.protected else "", "bold yellow"),
+    )
+    if hunk.reason or hunk.detail:
+        yield line((f"   {hunk.detail or hunk.reason}", "dim"))
+    yield from _side(hunk.old_text, "-", "red")
+    yield from _side(hunk.new_text, "+", "green")
+
+
+def _side(text: str, sign: str, style: str) -> Iterable[Line]:
+    """A carriage return stays visible: a hunk may change nothing but line endings."""
+    if not text:
+        return
+    rows = text.split("\n")
+    whole = not rows[-1]
+    for row in rows[:-1] if whole else rows:
+        yield line((f"{sign}{row.replace(chr(9), TAB)}", style))
+    if not whole:
+        yield line((_NO_NEWLINE, "dim"))
+
+
+def _states(hunks: Iterable[HunkView]) -> str:
+    counted: dict[str, int] = {}
+    for hunk in hunks:
+        counted[hunk.state] = counted.get(hunk.state, 0) + 1
+    return ", ".join(f"{count} {state}" for state, count in counted.items()) or "none"

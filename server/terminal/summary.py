@@ -1,0 +1,126 @@
+"""How a run ended, in words a person can act on: what merged, what did not and why, what to type next. Pure."""
+
+from collections.abc import Sequence
+
+from orchestration.run import RunState, TaskState
+from server.terminal import figures
+from server.terminal.board import totals, tree
+from server.terminal.following import last_lines
+from server.terminal.lines import BLANK, Line, clipped, line
+from server.terminal.words import END_STYLES, gate_line
+
+_MOST_TASKS = 60
+_MOST_LEFT_OUT = 5
+
+
+def summary(
+    state: RunState, now: float, *, columns: int, unicode: bool = True, workspace_option: str = ""
+) -> list[Line]:
+    """`workspace_option` is what the next commands need to find the workspace, or empty."""
+    end = state.end or "running"
+    goal = state.goal.strip().splitlines()[0] if state.goal.strip() else ""
+    lines: list[Line] = [
+        line((end, END_STYLES.get(end, "bold")), " · ", (clipped(goal, max(20, columns - 14)), "bold")),
+        totals(state, now),
+        BLANK,
+    ]
+    lines += _tasks(state, now, columns, unicode=unicode)
+    for task in state.tasks.values():
+        if task.status == "dead":
+            lines += dead_letter(task, columns)
+    lines += _unverified(state)
+    lines += _final_gates(state, unicode=unicode)
+    lines += _left_out(state)
+    if state.reasons:
+        lines += [BLANK, line((f"why the exit code is {state.exit_code}", "bold"))]
+        lines += [line("  ", reason) for reason in state.reasons]
+    lines += _next(state, workspace_option)
+    return lines
+
+
+def dead_letter(task: TaskState, columns: int) -> list[Line]:
+    """Why a task was given up, with the end of what its last gate said."""
+    reason = task.reason.strip().splitlines()
+    lines = [
+        BLANK,
+        line(
+            ("dead letter ", "bold red"),
+            (task.spec.id, "bold"),
+            f" after {figures.several(task.attempt, 'attempt')}: ",
+            clipped(reason[0] if reason else "", max(20, columns - 20)),
+        ),
+    ]
+    feedback = task.failures[-1].feedback if task.failures else ""
+    quoted = last_lines(feedback) or [clipped(text, columns) for text in reason[1:12]]
+    return lines + [line(("  │ ", "red"), (shown, "dim")) for shown in quoted]
+
+
+def _tasks(state: RunState, now: float, columns: int, *, unicode: bool) -> list[Line]:
+    rows = tree(state, now, columns=columns, unicode=unicode)
+    if len(rows) <= _MOST_TASKS:
+        return rows
+    # A long list hides what matters: those that merged as they should are only counted.
+    told = [
+        row
+        for row, task in zip(rows, state.tasks.values(), strict=True)
+        if task.status != "merged" or not task.verified
+    ]
+    rest = len(rows) - len(told)
+    if len(told) > _MOST_TASKS:
+        rest, told = rest + len(told) - _MOST_TASKS, told[:_MOST_TASKS]
+    return [*told, line((f"… and {rest} more: antiphon show {state.run_id}", "dim"))]
+
+
+def _unverified(state: RunState) -> list[Line]:
+    tasks = [task for task in state.tasks.values() if task.status == "merged" and not task.verified]
+    if not tasks:
+        return []
+    lines = [BLANK, line(("unverified", "bold yellow"), ": merged, but a gate could not run")]
+    for task in tasks[:_MOST_TASKS]:
+        unrun = [gate for gate in task.gates if gate.outcome == "not_run"]
+        why = "; ".join(f"{gate.gate}: {gate.detail}" if gate.detail else gate.gate for gate in unrun)
+        lines.append(line("  ", (task.spec.id, "bold"), f"  {why}" if why else ""))
+    return lines
+
+
+def _final_gates(state: RunState, *, unicode: bool) -> list[Line]:
+    if not state.final_gates:
+        return []
+    return [
+        BLANK,
+        line(("the merged result", "bold")),
+        *(
+            (*line("  "), *gate_line(gate.gate, gate.outcome, gate.detail, unicode=unicode))
+            for gate in state.final_gates
+        ),
+    ]
+
+
+def _left_out(state: RunState) -> list[Line]:
+    if not state.left_out:
+        return []
+    shown = [line("  ", item.path, (f"  {item.reason}", "dim")) for item in state.left_out[:_MOST_LEFT_OUT]]
+    rest = len(state.left_out) - len(shown)
+    more = [line((f"  … and {rest} more: antiphon show {state.run_id}", "dim"))] if rest > 0 else []
+    return [BLANK, line(("left out of the snapshot", "bold")), *shown, *more]
+
+
+def _next(state: RunState, workspace_option: str) -> list[Line]:
+    commands: list[tuple[str, str]] = []
+    run = f"{state.run_id}{workspace_option}"
+    if state.changes is not None and state.changes.hunks:
+        what = figures.several(state.changes.hunks, "hunk")
+        where = figures.several(state.changes.files, "file")
+        commands += [
+            (f"antiphon changes {run}", f"see {what} in {where}"),
+            (f"antiphon accept {run} --all", "write them to your files"),
+        ]
+    if state.end in {"cancelled", "partial", "failed"}:
+        commands.append((f"antiphon resume {run}", "go on; finished tasks are kept"))
+    commands.append((f"antiphon show {run}", "attempts, gates and costs"))
+    return [BLANK, line(("next", "bold")), *_aligned(commands)]
+
+
+def _aligned(commands: Sequence[tuple[str, str]]) -> list[Line]:
+    width = max(len(command) for command, _ in commands)
+    return [line("  ", (command.ljust(width), "cyan"), "  ", (why, "dim")) for command, why in commands]
