@@ -7,13 +7,10 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from orchestration.errors import AntiphonError
 from server.settings import Settings, load, user_file
-
-if TYPE_CHECKING:
-    from server.app import ProviderStatus
 
 _SMALL_DISK = 1 << 30
 _FULL_DISK = 100 << 20
@@ -166,24 +163,15 @@ async def _models(patient: _Patient) -> list[Check]:
         checks.append(
             Check("model", "ok", f"{settings.model} (from {settings.sources.get('model', 'the defaults')})")
         )
-    checks += [
-        Check(
-            f"provider {provider.name}",
-            "ok" if provider.ready else "remark",
-            _found(provider),
-            provider.problem,
-        )
-        for provider in configured_providers(settings, patient.environ)
-    ]
+    for provider in configured_providers(settings, patient.environ):
+        sources = ", ".join(f"{what} from {where}" for what, where in provider.sources)
+        found = " · ".join(part for part in (provider.address, sources) if part) or "not configured"
+        state: Literal["ok", "remark"] = "ok" if provider.ready else "remark"
+        checks.append(Check(f"provider {provider.name}", state, found, provider.problem))
     for server in await local_servers():
         names = ", ".join(server.models[:3]) or "no models"
         checks.append(Check("local server", "ok", f"{server.kind} at {server.base_url}: {names}"))
     return checks
-
-
-def _found(provider: "ProviderStatus") -> str:
-    sources = ", ".join(f"{what} from {where}" for what, where in provider.sources)
-    return " · ".join(part for part in (provider.address, sources) if part) or "not configured"
 
 
 _LOOKS: tuple[tuple[str, Callable[[_Patient], Awaitable[list[Check]]]], ...] = (
