@@ -25,13 +25,15 @@ _ELSEWHERE = f"point {VARIABLE} or the setting `data_dir` to another folder"
 
 
 def connect(path: Path, *, create: bool = False) -> apsw.Connection:
-    """A connection that commits durably. Raises apsw.Error: call it inside `translated`."""
+    """A connection that commits durably. Raises JournalError, and apsw.Error: call it inside `translated`."""
     flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
     connection = apsw.Connection(str(path), flags=flags)
     connection.set_busy_timeout(BUSY_MS)
     if create:
         connection.pragma("page_size", PAGE_BYTES)
-    connection.pragma("journal_mode", "wal")
+    if connection.pragma("journal_mode", "wal") != "wal":
+        connection.close()
+        raise JournalError(f"{path} is on a disk without shared memory between processes; {_ELSEWHERE}")
     connection.pragma("synchronous", "full")
     connection.pragma("fullfsync", True)  # macOS: through the drive's own cache; elsewhere without effect
     connection.pragma("checkpoint_fullfsync", True)

@@ -118,7 +118,8 @@ class Journal(Protocol):
 
     def follow(self, run_id: str, after: int = 0) -> AsyncIterator[Record]:
         """The records after `after`, then those to come; ends only when the journal is closed or the run is
-        deleted. This process's own appends arrive at once, another's within about 50 ms.
+        deleted. This process's own appends arrive at once, another's within about 50 ms
+        (200 ms after a minute of silence).
         """
 
     async def owner(self, run_id: str) -> int | None:

@@ -14,6 +14,9 @@ from orchestration.events import Record
 MAILBOX = 2_000
 PAGE = 1_000
 POLL_S = 0.05
+# After a minute of silence an idle laptop matters more than a tenth of a second.
+QUIET_POLLS = 1_200
+QUIET_POLL_S = 0.2
 # A run that we own is polled too, though seldom: we may have lost it while this process was stopped.
 OWNED_POLL_S = 1.0
 

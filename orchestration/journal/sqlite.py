@@ -20,7 +20,7 @@ from orchestration.errors import FencedError, JournalError, NotFoundError
 from orchestration.events import Event, Record, encode
 from orchestration.journal.contract import LIVE_STATES, RunSummary
 from orchestration.journal.folder import JournalFolder
-from orchestration.journal.follow import OWNED_POLL_S, PAGE, POLL_S, Mailbox
+from orchestration.journal.follow import OWNED_POLL_S, PAGE, POLL_S, QUIET_POLL_S, QUIET_POLLS, Mailbox
 from orchestration.journal.locks import FileLock
 from orchestration.journal.reader import Reader
 from orchestration.journal.run_file import RunFile
@@ -164,7 +164,7 @@ class SqliteJournal:
         self._wake(run_id)
 
     async def follow(self, run_id: str, after: int = 0) -> AsyncIterator[Record]:
-        position, version, begun = max(after, 0), None, False
+        position, version, begun, quiet = max(after, 0), None, False, 0
         mailbox = Mailbox()
         self._mailboxes.setdefault(run_id, []).append(mailbox)
         try:
@@ -177,7 +177,7 @@ class SqliteJournal:
                     if begun:  # it was deleted
                         return
                     raise
-                begun = True
+                begun, quiet = True, 0 if records else quiet + 1
                 for record in records:
                     yield record
                     position = record.seq
@@ -194,7 +194,7 @@ class SqliteJournal:
                     if not fresh and not await mailbox.wait(OWNED_POLL_S):
                         break
                 else:
-                    await mailbox.wait(POLL_S)
+                    await mailbox.wait(POLL_S if quiet < QUIET_POLLS else QUIET_POLL_S)
         finally:
             self._mailboxes[run_id].remove(mailbox)
             if not self._mailboxes[run_id]:
