@@ -3,6 +3,7 @@
 The faults are below SQLite, in a file system of our own that the whole process uses; nothing of ours is patched.
 """
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +64,14 @@ def faulty() -> Iterator[FaultyDisk]:
     disk.unregister()
 
 
+@pytest.fixture
+def memory_disk() -> Iterator[Path]:
+    """A folder whose syncs cost nothing, where there is one."""
+    shared = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as name:
+        yield Path(name)
+
+
 async def write(home: Path, acked: list[Event], blobs: dict[str, bytes]) -> int:
     """A short life of a run; returns how many times the disk refused."""
     refused = 0
@@ -98,12 +107,12 @@ async def write(home: Path, acked: list[Event], blobs: dict[str, bytes]) -> int:
 @pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for ever"])
 @pytest.mark.parametrize("error", [apsw.IOError, apsw.FullError], ids=["io", "full"])
 async def test_whichever_call_fails_nothing_acknowledged_is_lost(
-    faulty: FaultyDisk, tmp_path: Path, error: type[apsw.Error], for_ever: bool
+    faulty: FaultyDisk, memory_disk: Path, error: type[apsw.Error], for_ever: bool
 ) -> None:
     fail_at = refused = 0
     while refused or fail_at == 0 or faulty.calls >= fail_at:
         fail_at += 1
-        home = tmp_path / str(fail_at)
+        home = memory_disk / str(fail_at)
         acked: list[Event] = []
         blobs: dict[str, bytes] = {}
         faulty.reset(fail_at, error, for_ever=for_ever)
