@@ -305,6 +305,7 @@ class ChangesProposed(_Event, frozen=True, kw_only=True, tag="changes_proposed")
     hunks: int
     added: int = 0
     removed: int = 0
+    left_out: tuple[LeftOut, ...] = ()
 
 
 class FileIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):

@@ -16,7 +16,7 @@ from orchestration.graph import problems
 from orchestration.graph_model import TaskSpec
 from orchestration.live_run import LiveRun
 from orchestration.planner import plan
-from orchestration.proposal import propose_changes
+from orchestration.proposing import propose_changes
 from orchestration.results import Results
 from orchestration.run import ENDED
 from orchestration.scheduler import Scheduler

@@ -82,7 +82,8 @@ class LiveRun:
 
     async def put_blob(self, data: bytes) -> str:
         with anyio.CancelScope(shield=True):
-            return await self._writer.put_blob(data)
+            digest = await self._writer.put_blob(data)
+        return digest
 
     async def blob(self, digest: str) -> bytes:
         return await self._writer.blob(digest)

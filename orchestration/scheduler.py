@@ -92,7 +92,7 @@ class Scheduler:
             self._group = None
 
     async def _start_ready(self, group: anyio.abc.TaskGroup) -> None:
-        while not self._stopped and (task_id := self._graph.take()) is not None:
+        while (task_id := self._graph.take()) is not None:
             slot = Slot(self._places)
             await slot.take()
             if self._stopped:

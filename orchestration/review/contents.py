@@ -1,0 +1,57 @@
+"""The user's files as they are now: buffers where a document is open, the disk elsewhere. Reads and writes.
+
+An open document is changed through the editor, a closed one by an atomic write that compares with what
+was read.
+"""
+
+from collections.abc import Iterable
+
+from orchestration import events as ev
+from orchestration.edits.text import FileText
+from orchestration.engine_ports import EnginePorts
+from orchestration.errors import AntiphonError, ConflictError
+from orchestration.review.hunks import sha256
+from orchestration.review.standing import FileWrite
+
+
+class Contents:
+    def __init__(self, ports: EnginePorts) -> None:
+        self._ports = ports
+
+    async def write_all(self, writes: Iterable[FileWrite], label: str) -> tuple[ev.FileResult, ...]:
+        documents = self._ports.documents.open_documents()
+        results = []
+        for write in writes:
+            document = documents.get(write.path)
+            try:
+                if document is not None and write.after is not None and write.before is not None:
+                    if FileText.decode(write.before).text != document.text:
+                        raise ConflictError(f"{write.path} was edited at this very moment; decide again")
+                    text = FileText.decode(write.after).text
+                    sunk = await self._ports.documents.apply(write.path, document, text, f"Antiphon: {label}")
+                    results.append(ev.FileResult(path=write.path, outcome=sunk.outcome, detail=sunk.detail))
+                else:
+                    await self._ports.executor.run(self._write, write)
+                    results.append(ev.FileResult(path=write.path, outcome="written"))
+            except AntiphonError as error:
+                results.append(ev.FileResult(path=write.path, outcome="conflict", detail=str(error)))
+        return tuple(results)
+
+    def _write(self, write: FileWrite) -> None:
+        expected = "" if write.before is None else sha256(write.before)
+        if write.after is None:
+            self._ports.files.delete(write.path, expected=expected)
+        else:
+            self._ports.files.write(write.path, write.after, expected=expected, mode=write.mode)
+
+    async def now(self, path: str) -> bytes | None:
+        """The content as the user sees it: the buffer's, in the file's encoding, else the disk's."""
+        on_disk = await self._ports.executor.run(self._ports.files.read, path)
+        document = self._ports.documents.open_documents().get(path)
+        if document is None:
+            return on_disk
+        try:
+            kept = FileText() if on_disk is None else FileText.decode(on_disk)
+            return FileText((document.text,), kept.encoding, kept.bom).encode()
+        except AntiphonError:
+            return document.text.encode()
