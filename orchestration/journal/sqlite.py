@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -120,6 +120,7 @@ class SqliteJournal:
         self._answered = anyio.Event()
         self._summaries: dict[str, RunSummary] = {}
         self._summary_timer: asyncio.TimerHandle | None = None
+        self._ending = False  # no run is taken any more
         self._closed = False
 
     # --- runs ------------------------------------------------------------------------------------
@@ -127,6 +128,7 @@ class SqliteJournal:
     async def create(
         self, run_id: str, *events: Event, idempotency_key: str | None = None
     ) -> SqliteRunJournal:
+        self._check_open()
         time = self._clock.now()
         bodies = [encode(event) for event in events]
         summary = first_summary(run_id, events, time, os.getpid())
@@ -140,6 +142,7 @@ class SqliteJournal:
         return await self._at_desk(self._folder.run_for_key, key)
 
     async def open(self, run_id: str, *, seize: bool = False) -> SqliteRunJournal:
+        self._check_open()
         with anyio.CancelScope(shield=True):
             file, lock = await self._at_desk(lambda: self._folder.open(run_id, seize=seize))
         return self._own(file, lock)
@@ -247,18 +250,19 @@ class SqliteJournal:
     # --- the end ---------------------------------------------------------------------------------
 
     async def aclose(self) -> None:
-        if self._closed:
+        if self._ending:
             return
+        self._ending = True
         with anyio.CancelScope(shield=True):
-            for run in list(self._owned.values()):
-                await run.close()
-            self._closed = True
-            self._store_summaries()
-            for run_id in list(self._mailboxes):
-                self._wake(run_id)
             try:
-                await self._run_on(self._reading, self._reader.close)
-                await self._run_on(self._desk, self._folder.index.close)
+                async with (
+                    AsyncExitStack() as ending
+                ):  # each step is taken, whatever the disk refuses another
+                    ending.push_async_callback(self._run_on, self._desk, self._folder.index.close)
+                    ending.push_async_callback(self._run_on, self._reading, self._reader.close)
+                    ending.callback(self._end_following)
+                    for run in self._owned.values():
+                        ending.push_async_callback(run.close)
             finally:
                 self._writer.close()
                 self._reading.shutdown(wait=False)
@@ -299,6 +303,12 @@ class SqliteJournal:
         for mailbox in self._mailboxes.get(run_id, ()):
             mailbox.wake()
 
+    def _end_following(self) -> None:
+        self._closed = True
+        self._store_summaries()
+        for run_id in list(self._mailboxes):
+            self._wake(run_id)
+
     def _store_summaries(self) -> None:
         if self._summary_timer is not None:
             self._summary_timer.cancel()
@@ -335,3 +345,7 @@ class SqliteJournal:
     def _check(self) -> None:
         if self._closed:
             raise JournalError("the journal is closed")
+
+    def _check_open(self) -> None:
+        if self._ending:
+            raise JournalError("the journal is being closed")
