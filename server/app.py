@@ -17,7 +17,7 @@ from orchestration.journal.contract import Journal
 from orchestration.journal.data_dir import WorkspaceHome, workspace_home
 from orchestration.journal.sqlite import open_journal
 from orchestration.workspace.git import Git
-from orchestration.workspace.launcher import NoSandbox
+from orchestration.workspace.launcher import Command, Completed, NoSandbox
 from orchestration.workspace.local_launcher import LocalLauncher
 from orchestration.workspace.shadow import ShadowRepository
 from providers.base import ModelProfile
@@ -58,13 +58,44 @@ async def open_engine(
     """The engine of one workspace. `trusted` may be asked anew at any time; `interactive`: somebody can
     answer approvals. Raises ConfigurationError, WorkspaceError and JournalError, each with its mend.
     """
-    del trusted, documents, interactive
-    async with open_stores(root, settings=settings, environ=environ):
-        yield _engine()
-
-
-def _engine() -> EngineFront:
-    raise AntiphonError("the engine is not built in yet")
+    asked: Callable[[], bool] = trusted if callable(trusted) else partial(bool, trusted)
+    async with open_stores(root, settings=settings, environ=environ) as stores, AsyncExitStack() as stack:
+        clock, ids, executor = SystemClock(), RandomIds(), ThreadExecutor()
+        registry = _registry(settings, environ)
+        stack.push_async_callback(registry.aclose)
+        objects = GitObjects(stores.shadow, stores.git)
+        guard = PathGuard(root)
+        quality = QualitySettings(**asdict(settings.quality))
+        checkouts = CheckoutPool(stores.home, objects, stores.git, stores.launcher, root)
+        stack.push_async_callback(checkouts.aclose)
+        ports = EnginePorts(
+            root=root,
+            clock=clock,
+            ids=ids,
+            randomness=SystemRandomness(),
+            executor=executor,
+            journal=stores.journal,
+            objects=objects,
+            snapshotter=WorkspaceSnapshotter(
+                stores.home, objects, stores.git, clock=clock, executor=executor
+            ),
+            files=WorkspaceFiles(root, guard),
+            guard=guard,
+            checkouts=checkouts,
+            launcher=stores.launcher,
+            models=registry,
+            documents=NoDocuments() if documents is None else documents,
+            gates=standard_gates(quality),
+            quality=quality,
+            baseline=Baseline(),
+            trusted=asked,
+            interactive=interactive,
+            server_id="" if documents is None else ids.new("server"),
+            pid=os.getpid(),
+            version=version("antiphon"),
+        )
+        engine = await stack.enter_async_context(Engine(ports))
+        yield engine
 
 
 @asynccontextmanager
@@ -93,6 +124,19 @@ async def git_version(root: Path | None, *, settings: Settings, environ: Mapping
     finally:
         await launcher.aclose()
     return f"{said.removeprefix('git version ')} at {git.program}"
+
+
+async def run_program(
+    argv: Sequence[str], root: Path, *, settings: Settings, environ: Mapping[str, str]
+) -> Completed:
+    """Runs a program of the user's in a workspace that they trust, without an engine. Raises ProcessError."""
+    launcher = LocalLauncher(
+        _home(root, settings, environ).path / PROCESSES, RandomIds().new("process"), clock=SystemClock()
+    )
+    try:
+        return await launcher.run(Command(tuple(argv), root, purpose="tests"))
+    finally:
+        await launcher.aclose()
 
 
 def is_trusted(root: Path, *, settings: Settings, environ: Mapping[str, str]) -> bool:

@@ -14,9 +14,17 @@ _MOST_LEFT_OUT = 5
 
 
 def summary(
-    state: RunState, now: float, *, columns: int, unicode: bool = True, workspace_option: str = ""
+    state: RunState,
+    now: float,
+    *,
+    columns: int,
+    unicode: bool = True,
+    workspace_option: str = "",
+    with_next: bool = True,
 ) -> list[Line]:
-    """`workspace_option` is what the next commands need to find the workspace, or empty."""
+    """`workspace_option` is what the next commands need to find the workspace, or empty. `with_next`: also
+    say what to type next.
+    """
     end = state.end or "running"
     goal = state.goal.strip().splitlines()[0] if state.goal.strip() else ""
     lines: list[Line] = [
@@ -34,8 +42,7 @@ def summary(
     if state.reasons:
         lines += [BLANK, line((f"why the exit code is {state.exit_code}", "bold"))]
         lines += [line("  ", reason) for reason in state.reasons]
-    lines += _next(state, workspace_option)
-    return lines
+    return lines + _next(state, workspace_option) if with_next else lines
 
 
 def dead_letter(task: TaskState, columns: int) -> list[Line]:

@@ -1,0 +1,1 @@
+"""What a parcel costs, where it goes, and what its label says."""
