@@ -102,3 +102,12 @@ def standard_gates(settings: QualitySettings) -> tuple[Gate, ...]:
 
     del settings
     return (SyntaxGate(), TestsGate(standard_runners()))
+
+
+def final_gates(settings: QualitySettings) -> tuple[Gate, ...]:
+    """For the final merged tree: the standard gates, then what analyzers find, which never blocks."""
+    from orchestration.quality.analyzers import standard_analyzers
+    from orchestration.quality.difference import AnalysisGate
+
+    extra = (AnalysisGate(standard_analyzers()),) if settings.analyzers else ()
+    return (*standard_gates(settings), *extra)

@@ -33,8 +33,6 @@ def answers_to(path: str) -> frozenset[str]:
     names.update(_tails(stem))
     if name_of(stem) in _INDEX and folder_of(stem):
         names.update(_tails(folder_of(stem)))
-    if suffix_of(path) == ".go" and folder_of(path):
-        names.update(_tails(folder_of(path)))
     names.update(_unit(path))
     return frozenset(names)
 
@@ -75,7 +73,7 @@ def references(path: str, text: str) -> frozenset[str]:
     elif suffix == ".go":
         for quoted in _QUOTED.findall(text):
             if re.fullmatch(r"[\w./~-]+", quoted):
-                found.update(_tails(quoted))
+                found.update(f"go:{tail}" for tail in _tails(quoted))
     elif suffix == ".rs":
         found.update(part for names in _RUST.findall(text) for part in names.split("::"))
     return frozenset(found)
@@ -123,6 +121,11 @@ def _script(path: str, text: str) -> Iterator[str]:
         yield resolved
         if suffix_of(resolved) in _SCRIPT:
             yield join(folder_of(resolved), stem_of(resolved))
+
+
+def is_far(name: str) -> bool:
+    """True for a name that tells enough to be the same file's in another project of the workspace."""
+    return "/" in name or name.startswith(("go:", "crate:"))
 
 
 class References:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestration.quality.references import References, answers_to, packages_of
+from orchestration.quality.references import References, answers_to, is_far, packages_of
 from orchestration.quality.runners.contract import Target
 from orchestration.quality.tree_view import (
     TreeView,
@@ -169,7 +169,7 @@ class _Search:
         names, seen = answers_to(path), {path}
         for depth in range(_STEPS):
             # Outside the home a bare name (`utils`) is most likely another file's.
-            far = frozenset(name for name in names if "/" in name)
+            far = frozenset(name for name in names if is_far(name))
             speakers = [
                 *self._references.speaking_of(self._view, names, [p for p in inside if p not in seen]),
                 *self._references.speaking_of(self._view, far, [p for p in outside if p not in seen]),

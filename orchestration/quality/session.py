@@ -84,10 +84,16 @@ def runner_of(runners: Sequence[Runner], path: str, view: TreeView) -> Runner | 
 async def open_session(
     context: GateContext, tree: str, view: TreeView, runners: Sequence[Runner]
 ) -> AsyncIterator[Session]:
+    async with open_bench(context, tree, view) as bench:
+        yield Session(context, bench, runners, await _set_up(bench))
+
+
+@asynccontextmanager
+async def open_bench(context: GateContext, tree: str, view: TreeView) -> AsyncIterator[Bench]:
+    """A checkout of `tree` (whose files `view` shows) and a scratch folder, for as long as it is open."""
     task = context.spec.id if context.spec is not None else ""
-    processes = Processes(context.launcher, context.environ, context.root, task)
     async with context.checkouts.acquire(tree) as checkout, scratch_folder(context.executor) as scratch:
-        bench = Bench(
+        yield Bench(
             checkout=await context.executor.run(checkout.path.resolve),
             env=checkout.env,
             scratch=scratch,
@@ -95,11 +101,10 @@ async def open_session(
             root=await context.executor.run(context.root.resolve),
             environ=context.environ,
             settings=context.settings,
-            processes=processes,
+            processes=Processes(context.launcher, context.environ, context.root, task),
             executor=context.executor,
             changed=context.changed,
         )
-        yield Session(context, bench, runners, await _set_up(bench))
 
 
 async def _set_up(bench: Bench) -> str:

@@ -11,6 +11,7 @@ class QualitySettings:
     (a path, relative to the workspace or absolute, or a name on PATH); empty: looked for.
 
     `timeout_s` limits one run of a runner, `baseline_s` all runs on the base for one check.
+    `ruff` names the program of that analyzer; empty: the workspace's environment, then PATH.
     `changed_lines_only` keeps analyzers' findings to the lines that the change touched.
     """
 
@@ -20,4 +21,5 @@ class QualitySettings:
     timeout_s: float = 120.0
     baseline_s: float = 60.0
     analyzers: bool = True
+    ruff: str = ""
     changed_lines_only: bool = True
