@@ -22,7 +22,12 @@ _CONTEXT = re.compile(
     r"prompt is too long|too many tokens",
     re.IGNORECASE,
 )
-_QUOTA = re.compile(r"insufficient_quota|insufficient_balance|billing|credit|payment required", re.IGNORECASE)
+# Not the bare words "billing" or "quota": texts of passing limits send people to the billing page too.
+_QUOTA = re.compile(
+    r"insufficient[_ ](?:quota|balance|credit|funds)|exceeded your current quota|billing_|out of credits|"
+    r"credit balance is too low|payment required",
+    re.IGNORECASE,
+)
 _NO_MODEL = re.compile(
     r"model_not_found|model\b.*\b(?:not found|not exist|does not exist|not a valid|unknown)|not a valid model",
     re.IGNORECASE,

@@ -9,6 +9,7 @@ Nothing here knows HTTP beyond the five bytes that end a chunked body, and those
 """
 
 import asyncio
+import select
 import ssl
 from collections.abc import Iterable
 from typing import Any
@@ -69,7 +70,7 @@ class _Connection(asyncio.Protocol):
         self._wake()
 
     def waiting(self) -> bool:
-        """Whether a read would return now."""
+        """Whether a read would return now, as far as the event loop has noticed."""
         return bool(self._received) or self.ended
 
     async def next_piece(self) -> bytes:
@@ -157,7 +158,7 @@ class AsyncioStream(httpcore2.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":
-            return self._connection.waiting()
+            return self._connection.waiting() or _is_readable(self._transport)
         names = {"client_addr": "sockname", "server_addr": "peername"}
         return self._transport.get_extra_info(names.get(info, info))
 
@@ -166,6 +167,16 @@ class AsyncioStream(httpcore2.AsyncNetworkStream):
         self._transport.write(self._unsent[0] if len(self._unsent) == 1 else b"".join(self._unsent))
         self._unsent.clear()
         self._unsent_size = 0
+
+
+def _is_readable(transport: asyncio.Transport) -> bool:
+    """Asks the kernel: a close that the event loop has not seen yet must not meet the next request."""
+    descriptor = transport.get_extra_info("socket").fileno()
+    if descriptor < 0:
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class AsyncioBackend(httpcore2.AsyncNetworkBackend):
