@@ -122,9 +122,9 @@ def _details(task: TaskState, state: RunState, now: float) -> Line:
         parts.append(line((f"try {task.attempt}", "yellow")))
     if task.status == "running" and task.turn:
         parts.append(line(f"turn {task.turn}"))
-    parts.append(line((task.spec.role, "dim")))
     if task.activity and task.status in {"running", "waiting"}:
-        parts.append(line((task.activity, "dim")))
+        parts.append(line(task.activity))
+    parts.append(line((task.spec.role, "dim")))
     return joined(parts)
 
 

@@ -1,5 +1,6 @@
 """A run as it goes, for a reader without a screen: one line per change of state, or one JSON line per event."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from server.terminal.inert import inert_lines
 from server.terminal.lines import Line, line
 
 _LAST_LINES = 12
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def event_json(run_id: str, record: Record) -> str:
@@ -66,8 +68,8 @@ def event_lines(record: Record, state: RunState) -> list[Line]:
 
 
 def last_lines(text: str, count: int = _LAST_LINES) -> list[str]:
-    """The end of an output, where a test runner says what failed; inert, blank ends dropped."""
-    kept = [shown for shown in inert_lines(text.strip("\n")) if shown.strip()]
+    """The end of an output, where a test runner says what failed: inert, without blank lines and colours."""
+    kept = [shown for shown in inert_lines(_COLOURS.sub("", text)) if shown.strip()]
     return kept[-count:]
 
 
