@@ -172,13 +172,17 @@ class Engine:
         return msgspec.json.decode(answer, type=Reply)
 
     async def _serve_inbox(self) -> None:
-        """Carries out what other processes ask of the runs this one owns, and of its open documents."""
+        """Carries out what other processes ask of the runs this one owns, and of its open documents, which
+        it registers so that nobody writes beneath them.
+        """
         journal, server_id = self._ports.journal, self._ports.server_id
         while True:
             items: list[tuple[int, bytes]] = []
             for run_id in self._hosts.live_ids():
                 items.extend(await journal.take(run_id))
             if server_id:
+                open_paths = sorted(self._ports.documents.open_documents())
+                await journal.lease_documents(server_id, self._ports.pid, open_paths)
                 items.extend(await journal.take_for_server(server_id))
             for item, body in items:
                 await journal.answer(item, msgspec.json.encode(await self._served(body)))

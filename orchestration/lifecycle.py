@@ -208,12 +208,15 @@ def _reasons(live: LiveRun, failure: AntiphonError | None) -> tuple[str, ...]:
     skipped = sum(task.status == "skipped" for task in state.tasks.values())
     if skipped:
         reasons.append(f"{skipped} tasks were skipped because of that")
+    unrun: dict[tuple[str, str], list[str]] = {}
+    for task in state.tasks.values():
+        for gate in task.gates if task.status == "merged" else ():
+            if gate.outcome == "not_run":
+                unrun.setdefault((gate.gate, gate.detail.rpartition(": ")[2]), []).append(task.spec.id)
     reasons += [
-        f"{task.spec.id}: the {gate.gate} gate could not run: {gate.detail}"
-        for task in state.tasks.values()
-        if task.status == "merged"
-        for gate in task.gates
-        if gate.outcome == "not_run"
+        f"{names[0] if len(names) == 1 else f'{len(names)} tasks'} merged unverified: the {gate} gate could "
+        f"not run ({detail})"
+        for (gate, detail), names in unrun.items()
     ]
     reasons += [
         f"the merged result: the {gate.gate} gate "

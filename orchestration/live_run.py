@@ -30,6 +30,7 @@ _SUMMARISED = (
     ev.ApprovalRequested,
     ev.ApprovalResolved,
     ev.ChangesProposed,
+    ev.DecisionApplied,
     ev.RunFinished,
 )
 
@@ -83,7 +84,7 @@ class LiveRun:
     async def put_blob(self, data: bytes) -> str:
         with anyio.CancelScope(shield=True):
             digest = await self._writer.put_blob(data)
-        return digest
+        return digest  # noqa: RET504 - mypy takes a cancel scope to swallow exceptions
 
     async def blob(self, digest: str) -> bytes:
         return await self._writer.blob(digest)
@@ -199,6 +200,19 @@ def summary(state: RunState) -> RunSummary:
         tasks_done=sum(count for status, count in counts.items() if status in ENDED),
         cost_usd=state.usage.cost_usd,
         tokens=state.usage.total_tokens,
-        open_hunks=0 if state.changes is None else state.changes.hunks,
+        open_hunks=_open_hunks(state),
         owner_pid=None if state.end is not None else state.owner_pid,
     )
+
+
+def _open_hunks(state: RunState) -> int:
+    """Hunks that wait for a decision."""
+    if state.changes is None:
+        return 0
+    decided: set[str] = set()
+    for decision in state.decisions.values():
+        if decision.undone:
+            decided.difference_update(decision.hunk_ids)
+        elif decision.applied:
+            decided.update(decision.hunk_ids)
+    return state.changes.hunks - len(decided)
