@@ -78,8 +78,10 @@ def read_error(payload: object) -> ServerError:
         inner = payload[0]  # one vendor's gateway wraps the object in a list
     if isinstance(inner, dict):
         inner = inner.get("error") or inner
+    if isinstance(inner, str):
+        inner = {"message": inner}
     if not isinstance(inner, dict):
-        return ServerError(message=inner if isinstance(inner, str) else "")
+        return ServerError()
     message = inner.get("message") or inner.get("detail") or ""
     if not isinstance(message, str):
         message = msgspec.json.encode(message).decode()

@@ -33,6 +33,7 @@ class _Connection(asyncio.Protocol):
         self.loop = asyncio.get_running_loop()
         self.transport: asyncio.Transport | None = None
         self.ended = False
+        self.lost = False
         self.error: Exception | None = None
         self._received: list[bytes] = []
         self._size = 0
@@ -65,7 +66,7 @@ class _Connection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.ended = True
+        self.ended = self.lost = True
         self.error = exc
         self._wake()
 
@@ -129,6 +130,8 @@ class AsyncioStream(httpcore2.AsyncNetworkStream):
     async def aclose(self) -> None:
         """At once: nothing that is still unsent matters when an HTTP/1.1 client closes."""
         self._unsent.clear()
+        if self._connection.lost:  # aborting a transport that has ended by itself can fail inside asyncio
+            return
         self._transport.abort()
         # The loop closes the socket in its next round; whoever ends the loop after this leaves none open.
         await anyio.lowlevel.cancel_shielded_checkpoint()

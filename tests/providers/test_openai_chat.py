@@ -23,7 +23,7 @@ from providers.messages import (
     user,
 )
 from providers.usage import Usage
-from tests.providers.chat import DONE, HELLO, KEY, ask, call_piece, chat, delta, event
+from tests.providers.chat import DONE, HELLO, KEY, ask, call_piece, chat, delta
 from tests.providers.wire_server import HEAD, Exchange, chunk, plain, wire_server
 
 NEVER = 60.0
@@ -430,16 +430,3 @@ async def test_an_answer_of_many_megabytes() -> None:
     async with wire_server(long) as server, chat(server.base_url) as provider:
         answer = await provider.complete(ask())
     assert answer.message == Message("assistant", (Text(big + "!"),))
-
-
-async def test_a_slow_reader_makes_a_fast_server_wait() -> None:
-    piece = chunk(event({"choices": []}) * 200)
-
-    async def floods(exchange: Exchange) -> None:
-        exchange.send(HEAD + chunk(HELLO[1]))
-        while not exchange.client_closed.is_set() and exchange.transport.get_write_buffer_size() < 8_000_000:
-            exchange.send(piece)
-        exchange.send(chunk(delta("stop")) + chunk(DONE) + b"0\r\n\r\n")
-
-    async with wire_server(floods) as server, chat(server.base_url) as provider:
-        assert (await provider.complete(ask())).message.text == "Hel"

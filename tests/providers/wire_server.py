@@ -68,6 +68,7 @@ class WireServer:
     port: int = 0
     exchanges: list[Exchange] = field(default_factory=list)
     connections: list[asyncio.Transport] = field(default_factory=list)
+    open_connections: dict[asyncio.Transport, None] = field(default_factory=dict)
 
     @property
     def base_url(self) -> str:
@@ -87,6 +88,7 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._server.connections.append(transport)
+        self._server.open_connections[transport] = None
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -104,6 +106,8 @@ class _Connection(asyncio.Protocol):
         task.add_done_callback(self._answering.discard)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        assert self._transport is not None
+        del self._server.open_connections[self._transport]
         self._closed.set()
 
 
@@ -117,7 +121,7 @@ async def wire_server(handler: Handler, *, tls: ssl.SSLContext | None = None) ->
         yield served
     finally:
         server.close()
-        for transport in served.connections:
+        for transport in list(served.open_connections):
             transport.abort()
         await server.wait_closed()
         await asyncio.sleep(0)
