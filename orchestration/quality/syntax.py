@@ -55,9 +55,7 @@ async def _check(context: GateContext) -> GateReport:
     if broken:
         return _blocked(broken)
     if not parsed:
-        detail = (
-            f"not checked: {'; '.join(unchecked)}" if unchecked else "no file of a language that is checked"
-        )
+        detail = "; ".join(unchecked) or "no file of a language that is checked"
         return GateReport(gate=NAME, outcome="not_applicable", detail=detail)
     detail = f"{counted(parsed, 'file')} parsed"
     return GateReport(gate=NAME, outcome="passed", detail="; ".join([detail, *unchecked]))
@@ -101,7 +99,7 @@ async def _with_tools(
         for path, checker, text in files:
             program = processes.find(checker.tool)
             if program is None:
-                absent[f"{checker.language}, since {checker.tool} is not on PATH"] = None
+                absent[f"{checker.language} not checked, since {checker.tool} is not on PATH"] = None
                 continue
             if context.cannot_run:
                 refused.append(path)

@@ -37,6 +37,7 @@ class FolderPool:
         self.store = store
         self.folder = folder
         self.acquired: list[str] = []
+        self.links: dict[str, Path] = {}
 
     @asynccontextmanager
     async def acquire(self, tree: str) -> AsyncIterator[FolderCheckout]:
@@ -48,6 +49,9 @@ class FolderPool:
             file.write_bytes(self.store.blob(entry.oid))
             file.chmod(entry.mode & 0o777)
         place.mkdir(parents=True, exist_ok=True)
+        for path, target in self.links.items():
+            (place / path).parent.mkdir(parents=True, exist_ok=True)
+            (place / path).symlink_to(target)
         yield FolderCheckout(place)
 
 

@@ -107,7 +107,9 @@ class JavaScriptRunner:
             return Ran(problem=done.failure)
         cases, ended, under_way = _node_cases(await bench.executor.run(read_file, report), target.path)
         if done.timed_out:
-            return stopped(cases, under_way, bench.settings.timeout_s)
+            # A file that is stopped reports itself as failed, and its tests may never have been heard of.
+            heard = [case for case in cases if case.id != target.path]
+            return stopped(heard, under_way or target.path, bench.settings.timeout_s)
         if not ended:
             return Ran(tuple(cases), f"node did not come to its end: {plain(done.output)[-300:]}")
         return Ran(tuple(cases))
