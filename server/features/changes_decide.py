@@ -1,0 +1,23 @@
+"""`antiphon/changes/decide`: accepts or rejects hunks, a file, a task's or all; the answer has the outcome by file."""
+
+from orchestration.commands import DecideHunks, Reply
+from server.host import Host
+from server.protocol import ChangesDecideParams
+
+PARAMS = ChangesDecideParams
+
+
+async def handle(host: Host, params: ChangesDecideParams) -> Reply:
+    workspace = await host.workspaces.of_run(params.run_id)
+    command = DecideHunks(
+        run_id=params.run_id,
+        decision=params.decision,
+        hunk_ids=tuple(params.hunk_ids or ()),
+        path=params.path,
+        task_id=params.task_id,
+        all=params.all,
+        by=host.client_name,
+    )
+    reply = await host.workspaces.submit(workspace, command)
+    await host.decided(workspace, params.run_id)
+    return reply

@@ -1,0 +1,15 @@
+"""`antiphon/changes/undo`: takes a decision back, the latest one by default."""
+
+from orchestration.commands import Reply, UndoDecision
+from server.host import Host
+from server.protocol import ChangesUndoParams
+
+PARAMS = ChangesUndoParams
+
+
+async def handle(host: Host, params: ChangesUndoParams) -> Reply:
+    workspace = await host.workspaces.of_run(params.run_id)
+    command = UndoDecision(run_id=params.run_id, decision_id=params.decision_id, by=host.client_name)
+    reply = await host.workspaces.submit(workspace, command)
+    await host.decided(workspace, params.run_id)
+    return reply

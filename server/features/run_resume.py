@@ -1,0 +1,14 @@
+"""`antiphon/run/resume`: goes on with a run that stopped; finished tasks are kept."""
+
+from orchestration.commands import ResumeRun
+from server.host import Host
+from server.protocol import RunResumeParams, RunStartResult
+
+PARAMS = RunResumeParams
+
+
+async def handle(host: Host, params: RunResumeParams) -> RunStartResult:
+    workspace = await host.workspaces.of_run(params.run_id)
+    await host.workspaces.submit(workspace, ResumeRun(run_id=params.run_id))
+    await host.follow(workspace, params.run_id)
+    return RunStartResult(run_id=params.run_id)

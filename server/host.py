@@ -1,0 +1,115 @@
+"""What every feature is given, and the life of the server: it starts after `initialized` and ends once."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+
+from orchestration.review.view import HunkView
+from server.client import Client
+from server.composition import Compose
+from server.editor_documents import BufferDocuments
+from server.language_server import as_rpc_error, bind
+from server.presenter import Presenter
+from server.session import Session
+from server.subscriptions import Subscriptions
+from server.workspaces import Workspace, Workspaces
+
+logger = logging.getLogger(__name__)
+ERROR_MESSAGE = 1
+
+
+class Host:
+    def __init__(
+        self, session: Session, client: Client, compose: Compose, tasks: anyio.abc.TaskGroup
+    ) -> None:
+        self.session = session
+        self.client = client
+        self.tasks = tasks
+        self.ended = anyio.Event()
+        self.exit_code = 0
+        self.reason = ""
+        self.workspaces = Workspaces(
+            session,
+            compose,
+            tasks,
+            documents=lambda root: BufferDocuments(root, session, client),
+            opened=self._opened,
+            failed=self._failed,
+        )
+        self.presenter = Presenter(session, client, tasks, self.workspaces.submit)
+        self.subscriptions = Subscriptions(client, tasks)
+        self._started = False
+
+    @property
+    def client_name(self) -> str:
+        """Who decided, in the journal."""
+        return self.client.profile.name or "editor"
+
+    def start(self) -> None:
+        """After `initialized`: the engine is imported and the client's folders are opened."""
+        if not self._started:
+            self._started = True
+            self.presenter.start()
+            self.workspaces.open(self.session.folders)
+
+    def wind_down(self) -> None:
+        """After `shutdown`: runs stop where they are and their processes end; the connection stays."""
+        self.workspaces.begin_close()
+
+    def end(self, reason: str, exit_code: int) -> None:
+        """Ends the server; the first call counts."""
+        if not self.ended.is_set():
+            self.reason, self.exit_code = reason, exit_code
+            self.ended.set()
+
+    async def dispatch(self, method: str, params: Any) -> Any:
+        """One of our own methods, called by another feature. Raises RpcError."""
+        try:
+            result = bind(self, method)(params)
+            return await result if hasattr(result, "__await__") else result
+        except Exception as error:
+            raise as_rpc_error(error, method) from error
+
+    # --- what several features do --------------------------------------------------------------------
+
+    async def follow(self, workspace: Workspace, run_id: str) -> None:
+        self.workspaces.remember(run_id, workspace)
+        await self.presenter.follow(workspace, run_id)
+
+    async def decided(self, workspace: Workspace, run_id: str) -> None:
+        """Returns when lenses and findings show what was decided."""
+        await self.follow(workspace, run_id)
+        await self.presenter.reviews.refresh(run_id)
+
+    def decision_of(self, run_id: str, hunk: HunkView) -> str | None:
+        """The decision that accepted a hunk and still stands."""
+        run = self.presenter.run(run_id)
+        decisions = reversed(run.state.decisions.values()) if run is not None else ()
+        return next(
+            (item.decision_id for item in decisions if hunk.hunk_id in item.hunk_ids and not item.undone),
+            None,
+        )
+
+    def typed_in(self, path: str) -> None:
+        """Diagnostics of a document move with its text."""
+        if self.presenter.reviews.findings_at(path):
+            self.presenter.diagnostics.changed((path,))
+
+    async def close_folders(self, folders: Sequence[str]) -> None:
+        for workspace in self.workspaces.all_open():
+            if str(workspace.root) in folders:
+                self.presenter.closed(workspace)
+        await self.workspaces.close(folders)
+
+    async def _opened(self, workspace: Workspace) -> None:
+        await self.presenter.opened(workspace)
+
+    def _failed(self, root: Path, error: BaseException) -> None:
+        shown = as_rpc_error(error, f"opening {root}")
+        logger.warning("a workspace could not be opened: %s", shown.message, extra={"workspace": str(root)})
+        params = {"type": ERROR_MESSAGE, "message": f"Antiphon: {shown.message}"}
+        self.client.notify("window/showMessage", params)

@@ -1,0 +1,129 @@
+"""Everything that goes out, in the protocol's own names and the client's units: plain JSON objects, since
+lists of hundreds of lenses are made on each request.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from orchestration.review.view import HunkView, PlacedFinding
+from server.anchors import Anchor
+from server.client_profile import ClientProfile, PositionEncoding
+from server.methods import command_of
+from server.plain_text import one_line, several_lines
+from server.positions import to_units
+from server.text_buffer import OpenText
+from server.text_edits import Edit, Spot, edits_between
+
+Json = dict[str, Any]
+_ANNOTATION = "antiphon"
+
+
+def uri_of(path: Path | str) -> str:
+    return "file://" + quote(str(path), safe="/:@!$&'()*+,;=~-._", errors="surrogateescape")
+
+
+def position(lines: Sequence[str], spot: Spot, encoding: PositionEncoding) -> Json:
+    character = to_units(lines[spot.line], spot.column, encoding) if spot.line < len(lines) else 0
+    return {"line": spot.line, "character": character}
+
+
+def range_of(lines: Sequence[str], start: Spot, end: Spot, encoding: PositionEncoding) -> Json:
+    return {"start": position(lines, start, encoding), "end": position(lines, end, encoding)}
+
+
+def text_edits(lines: Sequence[str], edits: Sequence[Edit], encoding: PositionEncoding) -> list[Json]:
+    return [
+        {"range": range_of(lines, edit.start, edit.end, encoding), "newText": edit.text} for edit in edits
+    ]
+
+
+def workspace_edit(buffer: OpenText, edits: Sequence[Edit], label: str, profile: ClientProfile) -> Json:
+    changes = text_edits(buffer.lines, edits, profile.encoding)
+    if not profile.document_changes:
+        return {"changes": {buffer.uri: changes}}
+    document = {"textDocument": {"uri": buffer.uri, "version": buffer.version}, "edits": changes}
+    if not profile.change_annotations:
+        return {"documentChanges": [document]}
+    for change in changes:
+        change["annotationId"] = _ANNOTATION
+    annotation = {"label": label, "needsConfirmation": False}
+    return {"documentChanges": [document], "changeAnnotations": {_ANNOTATION: annotation}}
+
+
+def apply_edit(buffer: OpenText, text: str, label: str, profile: ClientProfile) -> Json:
+    """The params of `workspace/applyEdit` that make `buffer` hold `text`."""
+    return {
+        "label": label,
+        "edit": workspace_edit(buffer, edits_between(buffer.lines, text), label, profile),
+    }
+
+
+def command(title: str, method: str, params: Json) -> Json:
+    return {"title": title, "command": command_of(method), "arguments": [params]}
+
+
+_SEVERITIES = {"error": 1, "warning": 2, "info": 3}
+
+
+def diagnostic(
+    anchor: Anchor[PlacedFinding], run_id: str, lines: Sequence[str], profile: ClientProfile
+) -> Json:
+    placed, finding = anchor.subject, anchor.subject.finding
+    moved = anchor.line - placed.start_line
+    start = Spot(anchor.line, placed.start_column)
+    end = Spot(placed.end_line + moved, placed.end_column)
+    message = several_lines(finding.message, 2_000)
+    if not placed.exact:
+        message += " (in a change that is not accepted yet)"
+    item: Json = {
+        "range": range_of(lines, start, end, profile.encoding),
+        "severity": _SEVERITIES.get(finding.severity, 3),
+        "code": finding.rule,
+        "source": f"antiphon/{finding.tool}",
+        "message": message,
+    }
+    if finding.url and profile.code_description:
+        item["codeDescription"] = {"href": finding.url}
+    if profile.diagnostic_data or profile.antiphon:
+        item["data"] = {"findingId": finding.id, "runId": run_id, "baseHash": finding.base_hash}
+    return item
+
+
+def fix_edits(placed: PlacedFinding) -> list[Edit]:
+    fix = placed.finding.fix
+    return [
+        Edit(Spot(edit.start_line, edit.start_column), Spot(edit.end_line, edit.end_column), edit.text)
+        for edit in (fix.edits if fix is not None else ())
+    ]
+
+
+def lenses(hunks: Sequence[Anchor[HunkView]], run_id: str, profile: ClientProfile) -> list[Json]:
+    """Accept and reject at each open hunk; `show diff` where the client can draw one."""
+    shown = [anchor for anchor in hunks if anchor.subject.state in {"proposed", "conflict"}]
+    found: list[Json] = []
+    for number, anchor in enumerate(shown, 1):
+        hunk = anchor.subject
+        at = {"line": anchor.line, "character": 0}
+        where = {"start": at, "end": at}
+        size = f"+{hunk.new_lines} -{hunk.old_lines}"
+        if hunk.state == "conflict":
+            why = one_line(hunk.detail, 80)
+            found.append(
+                {"range": where, "command": _decide(f"Conflict: {why} · Reject", run_id, hunk, "reject")}
+            )
+        else:
+            accept = f"Accept {number}/{len(shown)} ({size})"
+            found.append({"range": where, "command": _decide(accept, run_id, hunk, "accept")})
+            found.append({"range": where, "command": _decide("Reject", run_id, hunk, "reject")})
+        if profile.antiphon:
+            arguments = [{"runId": run_id, "path": hunk.path, "hunkId": hunk.hunk_id}]
+            diff = {"title": "Show diff", "command": "antiphon.showDiff", "arguments": arguments}
+            found.append({"range": where, "command": diff})
+    return found
+
+
+def _decide(title: str, run_id: str, hunk: HunkView, decision: str) -> Json:
+    params = {"runId": run_id, "hunkIds": [hunk.hunk_id], "decision": decision}
+    return command(title, "antiphon/changes/decide", params)

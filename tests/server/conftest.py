@@ -1,0 +1,72 @@
+"""A server process for each test, over a home and a workspace of its own, with scripted models."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server.lsp_client import LspClient
+
+MODEL = "scripted/any"
+Serve = Callable[..., LspClient]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def serve(home: Path) -> Iterator[Serve]:
+    """Starts a server; ended at the end of the test, whatever happened."""
+    started: list[LspClient] = []
+
+    def start(**options: Any) -> LspClient:
+        client = LspClient(home, **options)
+        started.append(client)
+        return client
+
+    yield start
+    for client in started:
+        client.kill()
+
+
+@pytest.fixture
+def script(home: Path) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
+    """Writes the rules of the scripted provider; gives the settings that use them."""
+
+    def write(rules: list[dict[str, Any]]) -> dict[str, Any]:
+        home.mkdir(parents=True, exist_ok=True)
+        file = home / "script.yaml"
+        file.write_text(json.dumps(rules))
+        return {"model": MODEL, "providers": {"scripted": {"scripts": str(file)}}}
+
+    return write
+
+
+def calls(*tools: tuple[str, dict[str, Any]], text: str = "") -> dict[str, Any]:
+    """A scripted answer with tool calls."""
+    return {"text": text, "tool_calls": [{"name": name, "arguments": arguments} for name, arguments in tools]}
+
+
+def plan(*tasks: dict[str, Any]) -> dict[str, Any]:
+    """The rule that answers the planner."""
+    complete = [{"role": "coder", "instructions": f"do {task['id']}", "title": task["id"], **task} for task in tasks]
+    return {"match": {"role": "lead"}, "answer": calls(("submit_plan", {"tasks": complete}))}
+
+
+def work(task: str, *tools: tuple[str, dict[str, Any]], **match: Any) -> dict[str, Any]:
+    """The rules of a task that makes these calls and finishes."""
+    return {
+        "match": {"task": task, **match},
+        "answer": calls(*tools, ("finish", {"summary": f"{task} is done"})),
+    }
