@@ -72,6 +72,10 @@ class SnapshotStore:
                 entries[path] = change
         return self._place(snapshot, entries, contents)
 
+    def keep(self, objects: Mapping[str, RawObject]) -> None:
+        """Stores objects under their ids, durable on return; for those who build trees themselves."""
+        self._raw.put(objects)
+
     def place(self, tree: str, entries: Mapping[str, Entry | None]) -> str:
         return self._place(tree, entries, {})
 
