@@ -5,12 +5,13 @@ is looked at only when the one before found nothing; nothing fuzzier exists. Whi
 meant is not decided here (`placement.py`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from orchestration.edits.model import Tier
 
 _BLANKS = " \t"
+_FEW_SEARCHES = 4
 _PUNCTUATION = str.maketrans(
     {
         **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032", "'"),
@@ -63,9 +64,9 @@ class Lines:
 
     def __init__(self, contents: Sequence[str]) -> None:
         self.contents = contents
-        self._exact: str | None = None
-        self._stripped: str | None = None
-        self._trimmed: str | None = None
+        self._exact: _Haystack | None = None
+        self._stripped: _Haystack | None = None
+        self._trimmed: _Haystack | None = None
 
     def find(self, wanted: Sequence[str]) -> list[Match]:
         """All places of the first tier that has any, ascending; empty when `wanted` is nowhere."""
@@ -73,8 +74,8 @@ class Lines:
 
     def exact(self, wanted: Sequence[str]) -> list[Match]:
         if self._exact is None:
-            self._exact = _joined(self.contents)
-        return [Match(start, len(wanted), "exact") for start in _places(self._exact, wanted)]
+            self._exact = _Haystack(self.contents)
+        return [Match(start, len(wanted), "exact") for start in self._exact.places(wanted)]
 
     def indented(self, wanted: Sequence[str]) -> list[Match]:
         """Places where every line that is not blank has the same blanks more, or less, than in `wanted`."""
@@ -82,9 +83,9 @@ class Lines:
         if not any(stripped):
             return []
         if self._stripped is None:
-            self._stripped = _joined([line.lstrip(_BLANKS) for line in self.contents])
+            self._stripped = _Haystack([line.lstrip(_BLANKS) for line in self.contents])
         found = []
-        for start in _places(self._stripped, stripped):
+        for start in self._stripped.places(stripped):
             shift = _uniform_shift(self.contents[start : start + len(wanted)], wanted)
             if shift is not None:
                 found.append(Match(start, len(wanted), "indent", shift))
@@ -95,11 +96,9 @@ class Lines:
         if not any(line.strip() for line in wanted):
             return []
         if self._trimmed is None:
-            self._trimmed = _joined([plain(line) for line in self.contents])
-        return [
-            Match(start, len(wanted), "trim")
-            for start in _places(self._trimmed, [plain(line) for line in wanted])
-        ]
+            self._trimmed = _Haystack([plain(line) for line in self.contents])
+        places = self._trimmed.places([plain(line) for line in wanted])
+        return [Match(start, len(wanted), "trim") for start in places]
 
     def matching(self, line: str) -> list[int]:
         """The lines that an anchor means: equal, else equal but for blanks around and punctuation, else
@@ -130,20 +129,49 @@ def _begins(content: str, start: str) -> bool:
     return not (following.isalnum() or following == "_") or not (start[-1].isalnum() or start[-1] == "_")
 
 
-def _joined(contents: Sequence[str]) -> str:
-    # A line has no newline inside, so a search for "\nline\nline\n" in this text finds whole lines only.
-    return "\n" + "".join(content + "\n" for content in contents)
+class _Haystack:
+    """Lines to find other lines in. A few searches run over the joined text; for many, an index of the
+    lines pays.
+    """
 
+    def __init__(self, contents: Sequence[str]) -> None:
+        self._contents = contents
+        # No line has a newline inside, so "\nline\nline\n" is found at whole lines only.
+        self._text = "\n" + "".join(content + "\n" for content in contents)
+        self._index: dict[str, list[int]] | None = None
+        self._searches = 0
 
-def _places(text: str, wanted: Sequence[str]) -> Iterator[int]:
-    needle = _joined(wanted)
-    line = counted = 0
-    at = text.find(needle) if wanted else -1
-    while at >= 0:
-        line += text.count("\n", counted, at)
-        counted = at
-        yield line
-        at = text.find(needle, at + 1)
+    def places(self, wanted: Sequence[str]) -> list[int]:
+        """The first lines of all places, also overlapping ones, where `wanted` stands; ascending."""
+        self._searches += 1
+        if not wanted:
+            return []
+        return self._by_text(wanted) if self._searches <= _FEW_SEARCHES else self._by_index(wanted)
+
+    def _by_text(self, wanted: Sequence[str]) -> list[int]:
+        needle = "\n" + "".join(content + "\n" for content in wanted)
+        found: list[int] = []
+        line = counted = 0
+        at = self._text.find(needle)
+        while at >= 0:
+            line += self._text.count("\n", counted, at)
+            counted = at
+            found.append(line)
+            at = self._text.find(needle, at + 1)
+        return found
+
+    def _by_index(self, wanted: Sequence[str]) -> list[int]:
+        if self._index is None:
+            self._index = {}
+            for number, content in enumerate(self._contents):
+                self._index.setdefault(content, []).append(number)
+        index = self._index
+        rarest = min(range(len(wanted)), key=lambda number: len(index.get(wanted[number], ())))
+        size, whole = len(wanted), list(wanted)
+        starts = (place - rarest for place in index.get(wanted[rarest], ()))
+        return [
+            start for start in starts if start >= 0 and list(self._contents[start : start + size]) == whole
+        ]
 
 
 def _uniform_shift(found: Sequence[str], wanted: Sequence[str]) -> Shift | None:

@@ -139,6 +139,14 @@ class FileResult:
     moved_from: str | None = None
     mode: int | None = None
 
+    @property
+    def change(self) -> Literal["created", "changed", "deleted", "moved"]:
+        if self.moved_from is not None:
+            return "moved"
+        if self.before is None:
+            return "created"
+        return "deleted" if self.after is None else "changed"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -163,12 +171,9 @@ class Outcome:
             return "\n\n".join([head, *(report.reason for report in refused)])
         if not self.files:
             return "Applied; nothing differs from before."
-        return "\n".join(_done(file) for file in self.files)
-
-
-def _done(file: FileResult) -> str:
-    if file.moved_from is not None:
-        return f"moved {file.moved_from} to {file.path}"
-    if file.before is None:
-        return f"created {file.path}"
-    return f"deleted {file.path}" if file.after is None else f"changed {file.path}"
+        return "\n".join(
+            f"moved {file.moved_from} to {file.path}"
+            if file.change == "moved"
+            else f"{file.change} {file.path}"
+            for file in self.files
+        )

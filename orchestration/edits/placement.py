@@ -39,7 +39,7 @@ def place(lines: Lines, chunks: Sequence[Chunk]) -> list[Placed] | Unplaced:
             return found
         settled.append(found[0])
         candidates.append(found[1])
-    for margins in ([(0, 0)] * len(settled), [_context(chunk) for chunk in settled]):
+    for margins in ([(0, 0)] * len(settled), [margins_of(chunk) for chunk in settled]):
         first = _leftmost(candidates, margins)
         if isinstance(first, int):
             continue
@@ -48,7 +48,7 @@ def place(lines: Lines, chunks: Sequence[Chunk]) -> list[Placed] | Unplaced:
             if one != other:
                 return Unplaced(number, "ambiguous", "occurs more than once", _starts(candidates[number]))
         return list(zip(settled, first, strict=True))
-    stuck = _leftmost(candidates, [_context(chunk) for chunk in settled])
+    stuck = _leftmost(candidates, [margins_of(chunk) for chunk in settled])
     assert isinstance(stuck, int)
     why = "stands before or inside the change above it; keep the order of the file"
     return Unplaced(stuck, "absent", why, _starts(candidates[stuck]))
@@ -145,7 +145,7 @@ def _depth(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-def _context(chunk: Chunk) -> tuple[int, int]:
+def margins_of(chunk: Chunk) -> tuple[int, int]:
     """How many lines at the chunk's beginning and end only stay as they are."""
     marks = [line.mark for line in chunk.lines]
     changed = [number for number, mark in enumerate(marks) if mark != " "]

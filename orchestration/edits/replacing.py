@@ -11,9 +11,10 @@ from itertools import accumulate
 from orchestration.edits.match import Lines, Match, ShiftError
 from orchestration.edits.model import Chunk, ChunkGroup, Refusal, TextReplacement, Tier
 from orchestration.edits.nearest import absent_reason, ambiguous_reason, numbered
-from orchestration.edits.placement import Unplaced, place
+from orchestration.edits.placement import Unplaced, margins_of, place
 from orchestration.edits.splice import lines_between, splice, splice_text
 from orchestration.edits.text import FileText, content_of, contents_of
+from orchestration.review.diffing import common_prefix, common_suffix
 
 _NEWLINE = re.compile(r"\r\n|\n|\r")
 _FINAL_NEWLINE = re.compile(r"(?:\r\n|\n|\r)\Z")
@@ -44,17 +45,24 @@ def replace_text(file: FileText, edit: TextReplacement) -> tuple[FileText, Tier,
         hits = _occurrences(lines, wanted, to_line_end=whole)
         if len(hits) > 1:
             raise RefusedError(
-                "ambiguous", ambiguous_reason(lines.contents, [line for line, _ in hits], len(wanted))
+                "ambiguous",
+                "the search text is not unique. "
+                + ambiguous_reason(lines.contents, [line for line, _ in hits], len(wanted)),
             )
         if hits and not exact:
             return _inside_lines(file, lines, edit, hits[0])
     matches = exact or lines.indented(wanted) or lines.trimmed(wanted)
     new = contents_of(edit.replace) if whole else _NEWLINE.split(edit.replace)
     if not matches:
-        raise RefusedError("absent", absent_reason(lines.contents, wanted, new))
+        raise RefusedError(
+            "absent", "the search text is not in the file.\n" + absent_reason(lines.contents, wanted, new)
+        )
     if len(matches) > 1:
         places = [match.start for match in matches]
-        raise RefusedError("ambiguous", ambiguous_reason(lines.contents, places, len(wanted)))
+        raise RefusedError(
+            "ambiguous",
+            "the search text is not unique. " + ambiguous_reason(lines.contents, places, len(wanted)),
+        )
     return (
         _spliced(file, Chunk(lines=lines_between(wanted, new)), matches[0]),
         matches[0].tier,
@@ -68,14 +76,28 @@ def replace_chunks(file: FileText, group: ChunkGroup) -> tuple[FileText, list[tu
     placed = place(lines, group.chunks)
     if isinstance(placed, Unplaced):
         raise ChunkRefusedError(placed.chunk, placed.refusal, _why(lines, group.chunks[placed.chunk], placed))
-    # From the bottom up, so that the places found stay right.
-    for number in range(len(placed) - 1, -1, -1):
-        chunk, match = placed[number]
+    result: list[str] = []
+    at = 0
+    for number, (chunk, match) in enumerate(placed):
         try:
-            file = _spliced(file, chunk, match)
+            start, end, new = _core(file, chunk, match)
         except RefusedError as error:
             raise ChunkRefusedError(number, error.refusal, str(error)) from None
-    return file, [(match.tier, match.start) for _, match in placed]
+        result += file.lines[at:start]
+        result += new
+        at = end
+    result += file.lines[at:]
+    return file.with_lines(result), [(match.tier, match.start) for _, match in placed]
+
+
+def _core(file: FileText, chunk: Chunk, match: Match) -> tuple[int, int, tuple[str, ...]]:
+    """The lines that really change and what becomes of them, without the context that chunks may share."""
+    new = _new_lines(file, chunk, match)
+    lead, trail = margins_of(chunk)
+    # A context line that ends the file may get or lose its newline: then it belongs to the change.
+    head = common_prefix(file.lines, new, match.start, 0, lead)
+    tail = common_suffix(file.lines, new, match.end, len(new), min(trail, len(new) - head))
+    return match.start + head, match.end - tail, new[head : len(new) - tail]
 
 
 class ChunkRefusedError(RefusedError):
@@ -87,15 +109,19 @@ class ChunkRefusedError(RefusedError):
 
 
 def _spliced(file: FileText, chunk: Chunk, match: Match) -> FileText:
+    new = _new_lines(file, chunk, match)
+    return file.with_lines((*file.lines[: match.start], *new, *file.lines[match.end :]))
+
+
+def _new_lines(file: FileText, chunk: Chunk, match: Match) -> tuple[str, ...]:
     try:
-        lines = splice(file.lines, chunk, match)
+        return tuple(splice(file.lines, chunk, match))
     except ShiftError as error:
         raise RefusedError(
             "absent",
             f"The lines are in the file at line {match.start + 1}, indented less than the search; a new line, "
             f"{str(error)!r}, cannot be indented less alike. Write both with the file's own indentation.",
         ) from None
-    return file.with_lines((*file.lines[: match.start], *lines, *file.lines[match.end :]))
 
 
 def _begins_blank(search: str) -> bool:

@@ -51,7 +51,8 @@ def diff(old: Sequence[str], new: Sequence[str]) -> list[Block]:
 
 def common_prefix(a: Sequence[str], b: Sequence[str], i: int, j: int, limit: int) -> int:
     """How many items from `a[i]` and `b[j]` on are equal, at most `limit`. Compares slices that double and
-    then halve, which run at C speed; `a` and `b` are both lists or both strings.
+    then halve, which run at C speed; `a` and `b` are of one type: slices of a list
+    and of a tuple are never equal.
     """
     size, step = 0, 1
     while size < limit:

@@ -13,6 +13,7 @@ only added lines without an anchor is appended to the file.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from orchestration.edits.model import Chunk, ChunkGroup, FileEdit, Line
@@ -25,8 +26,9 @@ _MOVE = re.compile(r"\*\*\* Move to:[ \t]*(.*)\Z")
 _NUMBERED = re.compile(r"@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@")
 
 
-def has_envelope(text: str) -> bool:
-    return any(line.strip() == _BEGIN for line in text.split("\n"))
+def first_envelope(lines: Sequence[str]) -> int | None:
+    """The line where an envelope begins, if any."""
+    return next((at for at, line in enumerate(lines) if line.strip() == _BEGIN), None)
 
 
 def parse_apply_patch(text: str) -> list[FileEdit]:

@@ -1,6 +1,7 @@
 """One hunk of a unified diff: where it ends is the hard part, since counts are often wrong."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -23,6 +24,11 @@ class Hunk:
     lines: list[Line] = field(default_factory=list)
     old_newline: bool | None = None
     new_newline: bool | None = None
+
+
+def is_file_header(lines: Sequence[str], at: int) -> bool:
+    """Whether a `---` and a `+++` line begin a file's diff here."""
+    return lines[at].startswith("--- ") and at + 1 < len(lines) and lines[at + 1].startswith("+++ ")
 
 
 def read_hunk(lines: list[str], at: int) -> tuple[Hunk, int]:
@@ -109,7 +115,7 @@ def _is_border(lines: list[str], at: int) -> bool:
     line = lines[at]
     if line.startswith(("@@", "diff --git ", "Index: ")) or _FENCE.match(line):
         return True
-    if line.startswith("--- ") and lines[at + 1 : at + 2] and lines[at + 1].startswith("+++ "):
+    if is_file_header(lines, at):
         return True
     # The signature that ends a mailed patch.
     return line.rstrip("\r") == "-- " and at + 3 >= len(lines)

@@ -15,6 +15,7 @@ where none can be, or that has no file name makes the whole text malformed.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestration.edits.model import FileEdit, TextReplacement
@@ -28,8 +29,9 @@ _LABEL = re.compile(r"(?:\*\*)?(?:file|file ?name|file ?path|path)(?:\*\*)?[ \t]
 _PATH = re.compile(r"(?!.*://)[^\s`'\"<>|*?:]+(?: [^\s`'\"<>|*?:]+)*\Z")
 
 
-def has_blocks(text: str) -> bool:
-    return any(_OPEN.match(line) for line in _lines(text))
+def first_block(lines: Sequence[str]) -> int | None:
+    """The line where a block begins, if any."""
+    return next((at for at, line in enumerate(lines) if _OPEN.match(line.removesuffix("\r"))), None)
 
 
 def parse_search_replace(text: str) -> list[FileEdit]:

@@ -7,10 +7,11 @@ diffs are refused.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from orchestration.edits.model import Chunk, ChunkGroup, FileEdit
-from orchestration.edits.parse.diff_hunk import Hunk, read_hunk
+from orchestration.edits.parse.diff_hunk import Hunk, is_file_header, read_hunk
 from orchestration.edits.parse.malformed import MalformedEditError
 
 _GIT = re.compile(r'diff --git (?:"?[a-z]/(.+?)"? "?[a-z]/(.+?)"?)\Z')
@@ -22,17 +23,12 @@ _ESCAPED = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, '"': 34,
 _NOWHERE = "/dev/null"
 
 
-def has_diff(text: str) -> bool:
-    lines = text.split("\n")
-    return any(
-        line.startswith("diff --git ")
-        or (
-            line.startswith("--- ")
-            and lines[number + 1 : number + 2]
-            and lines[number + 1].startswith("+++ ")
-        )
-        for number, line in enumerate(lines)
-    )
+def first_diff(lines: Sequence[str]) -> int | None:
+    """The line where a diff's first file header begins, if any."""
+    for at, line in enumerate(lines):
+        if line.startswith("diff --git ") or is_file_header(lines, at):
+            return at
+    return None
 
 
 def parse_unified_diff(text: str) -> list[FileEdit]:
@@ -65,7 +61,7 @@ def _files(lines: list[str]) -> list[_File]:
         if line.startswith("diff --git "):
             git = _GIT.match(line)
             files.append(_File(at, git=(git[1], git[2]) if git else None))
-        elif line.startswith("--- ") and lines[at + 1 : at + 2] and lines[at + 1].startswith("+++ "):
+        elif is_file_header(lines, at):
             if not files or files[-1].old is not None or files[-1].hunks:
                 files.append(_File(at))
             files[-1].old, files[-1].new = _name(line), _name(lines[at + 1].removesuffix("\r"))
