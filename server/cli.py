@@ -6,7 +6,7 @@ gates, findings, conflicts); 2 usage or configuration; 70 an internal error; 130
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
 from server.commands import COMMANDS, module_name
@@ -90,22 +90,23 @@ def _command(name: str, words: list[str]) -> int:
         json_lines=getattr(args, "json", False),
         no_color=getattr(args, "no_color", False),
     )
-    return _guarded(module, Invocation(args, terminal, os.environ))
+    return guarded(module, Invocation(args, terminal, os.environ))
 
 
-def _guarded(module: CommandModule, invocation: "Invocation") -> int:
+def guarded(module: CommandModule, invocation: "Invocation") -> int:
+    """Carries out a command; whatever it raises becomes a message and an exit code."""
     try:
         return module.execute(invocation)
     except KeyboardInterrupt:
         invocation.terminal.remark("antiphon: cancelled")
         return CANCELLED
     except BaseExceptionGroup as group:
-        return _failed(_innermost(group), invocation.terminal)
+        return _failed(_innermost(group), invocation.terminal, invocation.environ)
     except Exception as error:  # noqa: BLE001 - the last line before the user: every error gets a message
-        return _failed(error, invocation.terminal)
+        return _failed(error, invocation.terminal, invocation.environ)
 
 
-def _failed(error: BaseException, terminal: "Terminal") -> int:
+def _failed(error: BaseException, terminal: "Terminal", environ: Mapping[str, str]) -> int:
     """Says what went wrong and how it can be mended; a bug of ours also goes to the log."""
     from orchestration.errors import AntiphonError
 
@@ -123,7 +124,7 @@ def _failed(error: BaseException, terminal: "Terminal") -> int:
         return code
     from server.crash import report
 
-    place = report(error, os.environ)
+    place = report(error, environ)
     terminal.remark(f"antiphon: internal error: {type(error).__name__}: {error}")
     terminal.remark(f"  {place}")
     terminal.emit({"type": "error", "kind": "internal", "message": str(error), "exitCode": INTERNAL})

@@ -2,7 +2,7 @@
 
 import argparse
 
-from server.commands.invocation import Invocation
+from server.commands.invocation import Invocation, hunk_options
 
 EXAMPLES = """  antiphon accept latest --all
   antiphon accept latest --file src/parse.py --file src/print.py
@@ -13,9 +13,7 @@ Exit code 1: a file is no longer what the proposal was made for; it is left as i
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    from server.commands.deciding import options
-
-    options(parser)
+    hunk_options(parser)
 
 
 def execute(invocation: Invocation) -> int:

@@ -8,7 +8,6 @@ from typing import cast
 from orchestration import events as ev
 from orchestration.commands import DecideHunks, Reply, ResumeRun, StartRun
 from orchestration.engine import EngineFront
-from orchestration.errors import UsageError
 from orchestration.run import RunState
 from server.commands.approvals import asker
 from server.commands.deciding import BY, decision_json, decision_lines, exit_of
@@ -20,7 +19,6 @@ from server.settings_keys import Value
 from server.terminal.following import finished_json
 from server.terminal.questions import ask
 from server.terminal.summary import summary
-from server.terminal.terminal import Terminal
 
 
 def options(settings: Settings) -> ev.RunOptions:
@@ -43,12 +41,6 @@ def options(settings: Settings) -> ev.RunOptions:
         test_command=settings.quality.test_command,
         setup_command=settings.quality.setup_command,
     )
-
-
-def require_confirmable(settings: Settings, terminal: Terminal) -> None:
-    """Raises UsageError when `--plan confirm` would wait for a person who cannot answer."""
-    if settings.plan == "confirm" and not terminal.interactive:
-        raise UsageError("--plan confirm needs a terminal to ask on; use --plan auto, or --plan-file F")
 
 
 async def trusted_or_asked(

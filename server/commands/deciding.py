@@ -1,13 +1,12 @@
-"""What `accept`, `reject` and `undo` share: options, the one decision that is sent, what became of the files."""
+"""What `accept`, `reject` and `undo` share: the one decision that is sent, and what became of the files."""
 
-import argparse
 from typing import Literal
 
 from orchestration.commands import DecideHunks, Reply
 from orchestration.engine import EngineFront
 from orchestration.errors import UsageError
 from server.commands.engine import refused, with_engine
-from server.commands.invocation import Invocation, run_argument, workspace_options
+from server.commands.invocation import Invocation
 from server.commands.lookup import chosen_hunks, find_run
 from server.terminal import figures
 from server.terminal.lines import Line, line
@@ -22,16 +21,6 @@ _STYLES = {
     "conflict": "bold red",
     "unknown": "bold yellow",
 }
-
-
-def options(parser: argparse.ArgumentParser) -> None:
-    run_argument(parser)
-    parser.add_argument("--all", action="store_true", help="every hunk that is still open")
-    parser.add_argument(
-        "--file", metavar="PATH", action="append", default=[], help="a file's hunks; may be repeated"
-    )
-    parser.add_argument("--hunk", metavar="ID", action="append", default=[], help="one hunk; may be repeated")
-    workspace_options(parser)
 
 
 def decide(invocation: Invocation, decision: Literal["accept", "reject"]) -> int:

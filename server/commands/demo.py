@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anyio
-
 from server.commands.invocation import Invocation, output_options
 
 if TYPE_CHECKING:
@@ -43,6 +41,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(invocation: Invocation) -> int:
+    import anyio
+
     terminal = invocation.terminal
     terminal.say(("Antiphon demo", "bold"))
     terminal.say(

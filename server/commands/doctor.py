@@ -2,8 +2,6 @@
 
 import argparse
 
-import anyio
-
 from server.commands.invocation import Invocation, workspace_options
 
 EXAMPLES = """  antiphon doctor
@@ -20,6 +18,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(invocation: Invocation) -> int:
+    import anyio
+
     from server.examination import examine
 
     terminal = invocation.terminal

@@ -12,8 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anyio
-
 from server.commands.invocation import Invocation, workspace_options
 
 if TYPE_CHECKING:
@@ -48,6 +46,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(invocation: Invocation) -> int:
+    import anyio
+
     from server.app import open_stores
     from server.terminal import figures
 

@@ -60,3 +60,14 @@ def output_options(parser: argparse.ArgumentParser) -> None:
 
 def run_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run's id, the beginning of one, or `latest`")
+
+
+def hunk_options(parser: argparse.ArgumentParser) -> None:
+    """What `accept` and `reject` share."""
+    run_argument(parser)
+    parser.add_argument("--all", action="store_true", help="every hunk that is still open")
+    parser.add_argument(
+        "--file", metavar="PATH", action="append", default=[], help="a file's hunks; may be repeated"
+    )
+    parser.add_argument("--hunk", metavar="ID", action="append", default=[], help="one hunk; may be repeated")
+    workspace_options(parser)

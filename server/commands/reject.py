@@ -2,7 +2,7 @@
 
 import argparse
 
-from server.commands.invocation import Invocation
+from server.commands.invocation import Invocation, hunk_options
 
 EXAMPLES = """  antiphon reject latest --all
   antiphon reject latest --file src/parse.py --file src/print.py
@@ -11,9 +11,7 @@ EXAMPLES = """  antiphon reject latest --all
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    from server.commands.deciding import options
-
-    options(parser)
+    hunk_options(parser)
 
 
 def execute(invocation: Invocation) -> int:

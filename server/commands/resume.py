@@ -4,8 +4,6 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import anyio
-
 from server.commands.invocation import Invocation, run_argument
 from server.settings import COMMAND_LINE, Settings
 
@@ -28,9 +26,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(invocation: Invocation) -> int:
+    import anyio
+
     from orchestration.commands import ResumeRun
     from server.app import check_model, open_engine
-    from server.commands.carrying_out import carry_out, require_confirmable, trusted_or_asked
+    from server.commands.carrying_out import carry_out, trusted_or_asked
     from server.commands.lookup import find_run
     from server.commands.run import flags
     from server.commands.workspace import require_writable
@@ -46,7 +46,6 @@ def execute(invocation: Invocation) -> int:
             run_id = (await find_run(engine, invocation.args.run)).run_id
             state = await engine.state(run_id)
         options = _options(settings, state.options)
-        require_confirmable(settings, invocation.terminal)
         if options is not None:
             check_model(
                 options.model, settings=settings, environ=invocation.environ, max_cost=options.budget.usd

@@ -2,13 +2,16 @@
 
 import argparse
 from pathlib import Path
-
-import anyio
+from typing import TYPE_CHECKING
 
 from orchestration.errors import ConfigurationError, UsageError
 from server.commands.invocation import Invocation, workspace_options
+from server.commands.workspace import require_writable
 from server.settings import Settings
 from server.settings_keys import Value
+
+if TYPE_CHECKING:
+    from server.commands.plan_file import PlanFile
 
 EXAMPLES = """  antiphon run "Make the failing tests pass"
   antiphon run "Add a --verbose flag" --model openai/gpt-4.1 --max-cost 2.50
@@ -63,40 +66,51 @@ def flags(args: argparse.Namespace) -> dict[str, Value | None]:
 
 
 def execute(invocation: Invocation) -> int:
-    from orchestration.commands import StartRun
-    from server.commands.carrying_out import carry_out, options, require_confirmable, trusted_or_asked
-    from server.commands.plan_file import PlanFile, read_plan
-    from server.commands.workspace import require_writable
-
     args, terminal = invocation.args, invocation.terminal
+    _require_goal(args)
     root = invocation.workspace()
     require_writable(root)
+    plan: PlanFile | None = None
+    if args.plan_file:
+        from server.commands.plan_file import read_plan
+
+        plan = read_plan(Path(args.plan_file))
     settings, trusted = invocation.settings(root, flags(args))
-    plan: PlanFile | None = read_plan(Path(args.plan_file)) if args.plan_file else None
-    goal = _goal(args, plan)
-    require_confirmable(settings, terminal)
+    if settings.plan == "confirm" and not terminal.interactive:
+        raise UsageError("--plan confirm needs a terminal to ask on; use --plan auto, or --plan-file F")
     require_model(settings, invocation)
+    return _carry_out(invocation, root, settings, plan, trusted=trusted)
+
+
+def _carry_out(
+    invocation: Invocation, root: Path, settings: Settings, plan: "PlanFile | None", *, trusted: bool
+) -> int:
+    import anyio
+
+    from orchestration.commands import StartRun
+    from server.commands.carrying_out import carry_out, options, trusted_or_asked
 
     async def main() -> int:
-        nonlocal settings
-        settings, trust = await trusted_or_asked(invocation, root, settings, trusted=trusted)
-        command = StartRun(goal=goal, options=options(settings), plan=plan.tasks if plan else None)
-        return await carry_out(invocation, root, settings, command, trusted=trust)
+        chosen, trust = await trusted_or_asked(invocation, root, settings, trusted=trusted)
+        command = StartRun(
+            goal=_goal(invocation.args, plan), options=options(chosen), plan=plan.tasks if plan else None
+        )
+        return await carry_out(invocation, root, chosen, command, trusted=trust)
 
     return anyio.run(main)
 
 
-def _goal(args: argparse.Namespace, plan: object) -> str:
-    from server.commands.plan_file import PlanFile
-
-    goal = (args.goal or "").strip()
-    if goal:
-        return goal
-    if isinstance(plan, PlanFile):
-        return plan.goal or f"Carry out {Path(args.plan_file).name}"
+def _require_goal(args: argparse.Namespace) -> None:
+    if args.plan_file or (args.goal or "").strip():
+        return
     if args.goal is not None:
         raise UsageError('the goal is empty; say what is to be done: antiphon run "GOAL"')
     raise UsageError('a goal is missing: antiphon run "GOAL", or --plan-file F for a plan of your own')
+
+
+def _goal(args: argparse.Namespace, plan: "PlanFile | None") -> str:
+    given = (args.goal or "").strip()
+    return given or (plan.goal if plan else "") or f"Carry out {Path(args.plan_file).name}"
 
 
 def require_model(settings: Settings, invocation: Invocation) -> None:
@@ -110,6 +124,8 @@ def require_model(settings: Settings, invocation: Invocation) -> None:
 
 def how_to_get_a_model(invocation: Invocation) -> list[str]:
     """What to type, with the servers that were found on this machine."""
+    import anyio
+
     from server.app import local_servers
 
     lines = ["no model is configured. Any of these gives you one:"]
