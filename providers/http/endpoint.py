@@ -142,7 +142,10 @@ class Reply:
         except StopAsyncIteration:
             raise
         except Exception as error:
-            raise self._endpoint.translate(error) from error
+            translated = self._endpoint.translate(error)
+            if translated is None:
+                raise
+            raise translated from error
         return piece if self._inflate is None else self._inflate(piece)
 
     async def body(self, limit: int) -> bytes:
@@ -212,15 +215,18 @@ class Endpoint:
         try:
             return Reply(await pool.handle_async_request(request), self)
         except Exception as error:
-            raise self.translate(error) from error
+            translated = self.translate(error)
+            if translated is None:
+                raise
+            raise translated from error
 
     async def aclose(self) -> None:
         pool, self._pool = self._pool, None
         if pool is not None:
             await pool.aclose()
 
-    def translate(self, error: Exception) -> Exception:
-        """httpcore2's exceptions as ours; any other comes back as it is."""
+    def translate(self, error: Exception) -> errors.ProviderError | None:
+        """An exception of httpcore2 as ours; None for any other."""
         import httpcore2
 
         url, setting = self.place.url, self.place.setting
@@ -244,7 +250,7 @@ class Endpoint:
             return errors.ConnectionFailedError(f"the connection to {url} broke: {reason}")
         if isinstance(error, httpcore2.ProtocolError | httpcore2.UnsupportedProtocol):
             return errors.ProviderConfigurationError(f"{url} cannot be called: {reason}; check {setting}")
-        return error
+        return None
 
     def _url(self, path: str) -> "httpcore2.URL":
         import httpcore2

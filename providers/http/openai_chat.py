@@ -101,10 +101,10 @@ class OpenAIChat:
             async for arrived in reply:
                 piece = arrived
                 if head is not None:
-                    # An event stream begins with neither; a JSON object or a page of HTML does.
+                    # No event stream begins so; JSON or a page of HTML does.
                     head = piece = head + arrived
                     start = piece.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-                    if start in {b"{", b"<"}:
+                    if start in {b"{", b"[", b"<"}:
                         await _read_whole(reply, piece, assembler)
                         return
                     if not start:
@@ -112,7 +112,7 @@ class OpenAIChat:
                     head = None
                 if assembler.feed(parser.feed(piece)):
                     timer.content()
-                if assembler.whole:
+                if assembler.whole or assembler.closed:
                     timer.ending(GRACE_FOR_THE_CONNECTION_S if assembler.closed else GRACE_FOR_USAGE_S)
         except errors.ConnectionFailedError:
             if not assembler.whole:

@@ -60,12 +60,13 @@ class AnswerAssembler:
         self._finish: str | None = None
         self._usage: WireUsage | None = None
         self._model = ""
+        self._answered = False  # a choice of ours has come, be it empty
         self.begun = False
         self.closed = False
 
     @property
     def whole(self) -> bool:
-        return self._finish is not None or self.closed
+        return self._finish is not None or (self.closed and self._answered)
 
     def feed(self, events: Sequence[Event]) -> bool:
         """Whether content came, reasoning included. Raises ProviderError for an error event, garbage or too much."""
@@ -133,6 +134,7 @@ class AnswerAssembler:
         for choice in chunk.choices or ():
             if choice.index:  # one answer is asked for: another one is none of ours
                 continue
+            self._answered = True
             delta = choice.delta or choice.message
             if delta is not None and self._take_delta(delta):
                 content = True

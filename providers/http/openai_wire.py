@@ -82,6 +82,7 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
 
 decode_chunk = msgspec.json.Decoder(Chunk).decode
 encode_json = msgspec.json.Encoder().encode
+_decode_arguments = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Dialect(msgspec.Struct, frozen=True):
@@ -131,7 +132,21 @@ def encode_request(request: Request, dialect: Dialect) -> bytes:
     body["stream"] = True
     if dialect.stream_usage:
         body["stream_options"] = {"include_usage": True}
-    return encode_json(body)
+    try:
+        return encode_json(body)
+    except UnicodeEncodeError:
+        return encode_json(_without_surrogates(body))
+
+
+def _without_surrogates(value: Any) -> Any:
+    """Half characters (from file names, or a program's output) cannot be sent: each becomes U+FFFD."""
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_surrogates(inner) for inner in value]
+    return value
 
 
 def _tool(tool: ToolSpec) -> dict[str, Any]:
@@ -162,9 +177,11 @@ def _add_message(messages: list[dict[str, Any]], message: Message) -> None:
 def _call(call: ToolCall) -> dict[str, Any]:
     """Arguments that are no JSON object go back inside one: several servers parse them and refuse the rest."""
     arguments = call.arguments
+    if not arguments.isascii():
+        arguments = _without_surrogates(arguments)
     try:
-        msgspec.json.decode(arguments, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeError):
+        _decode_arguments(arguments)
+    except msgspec.DecodeError:
         arguments = encode_json({"invalid_json": arguments}).decode()
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 

@@ -175,3 +175,40 @@ async def test_tls_spoken_to_an_http_port() -> None:
             with pytest.raises(errors.ConnectionFailedError, match="cannot be reached"):
                 await provider.complete(ask())
         group.cancel_scope.cancel()
+
+
+async def test_tls_through_a_proxy(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+
+    async def tunnel(client: anyio.abc.SocketStream) -> None:
+        async with client:
+            asked.append((await client.receive()).partition(b"\r\n")[0])
+            await client.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            async with (
+                await anyio.connect_tcp("127.0.0.1", server.port) as remote,
+                anyio.create_task_group() as both,
+            ):
+                both.start_soon(copy, client, remote)
+                both.start_soon(copy, remote, client)
+
+    async def copy(source: anyio.abc.SocketStream, target: anyio.abc.SocketStream) -> None:
+        try:
+            async for data in source:
+                await target.send(data)
+            await target.send_eof()
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.with_suffix(".crt")))
+    async with (
+        wire_server(hello, tls=serving(certificate)) as server,
+        await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(listener.serve, tunnel)
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        async with chat(server.base_url, proxy=f"http://127.0.0.1:{port}") as provider:
+            for _ in range(2):
+                assert (await provider.complete(ask())).message.text == "Hello."
+        group.cancel_scope.cancel()
+    assert asked == [f"CONNECT 127.0.0.1:{server.port} HTTP/1.1".encode()]

@@ -195,6 +195,36 @@ async def test_a_server_that_does_not_stream() -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"error": {"message": "busy", "type": "server_error"}}, errors.OverloadedError),
+        ({"error": "no such thing"}, errors.BadResponseError),
+        ({"choices": []}, errors.BadResponseError),
+        ([{"error": {"message": "x"}}], errors.BadResponseError),
+        ({}, errors.BadResponseError),
+    ],
+)
+async def test_an_object_of_status_200_that_is_no_answer(
+    body: object, kind: type[errors.ProviderError]
+) -> None:
+    async def wrong(exchange: Exchange) -> None:
+        exchange.send(plain(200, json.dumps(body).encode()))
+
+    async with wire_server(wrong) as server, chat(server.base_url) as provider:
+        with pytest.raises(kind):
+            await provider.complete(ask())
+
+
+async def test_half_characters_are_replaced() -> None:
+    request = Request("m", (user("a\ud83cb"), assistant("🎼", ToolCall("x", "f", '{"p": "\udcff"}'))))
+    async with wire_server(hello) as server, chat(server.base_url) as provider:
+        await provider.complete(request)
+    messages = json.loads(server.exchanges[0].body)["messages"]
+    assert messages[0]["content"] == "a\ufffdb"
+    assert messages[1]["content"] == "🎼"
+
+
+@pytest.mark.parametrize(
     ("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)], ids=["gzip", "deflate"]
 )
 async def test_a_proxy_that_compresses(encoding: str, compress: Any) -> None:
@@ -394,9 +424,9 @@ async def test_cancelling_closes_the_connections_at_once() -> None:
     async with wire_server(hangs) as server, chat(server.base_url) as provider:
         async with anyio.create_task_group() as group:
             showing = anyio.Semaphore(0)
-            for _ in range(50):
+            for _ in range(200):
                 group.start_soon(lambda: provider.complete(ask(), on_delta=lambda _: showing.release()))
-            for _ in range(50):
+            for _ in range(200):
                 await showing.acquire()
             group.cancel_scope.cancel()
         with anyio.fail_after(1):

@@ -106,6 +106,11 @@ def test_done_without_a_finish_reason_ends_an_answer_and_calls_win_over_stop() -
     )
 
 
+def test_an_end_without_any_choice_is_no_answer() -> None:
+    with pytest.raises(errors.BadResponseError, match="before its first token"):
+        assemble(USAGE, DONE)
+
+
 def test_an_empty_answer_is_an_answer() -> None:
     answer = assemble(delta("stop"), DONE)
     assert (answer.message.parts, answer.stop) == ((), "end")
