@@ -17,7 +17,9 @@ class LiveScreen:
         from rich.live import Live  # with rich.text: only where a screen moves
         from rich.text import Text
 
-        picture = Text("\n", no_wrap=True, overflow="crop").join(Text.assemble(*line) for line in lines)
+        picture = Text("\n", no_wrap=True, overflow="crop").join(
+            Text.assemble(*self._terminal.drawable(line)) for line in lines
+        )
         if self._live is None:
             self._live = Live(
                 picture,

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from server.terminal.lines import Line, Piece, line, plain
 
 _FALLBACK_COLUMNS = 100
+_PLAIN_FORMS = str.maketrans("·…│", "-~|")  # our own ornaments, as wide as before
 
 
 class Terminal:
@@ -79,6 +80,12 @@ class Terminal:
         except (BrokenPipeError, OSError, ValueError):
             return  # nobody reads our remarks, and there is nowhere else to say so
 
+    def drawable(self, drawn: Line) -> Line:
+        """The line with what this terminal's encoding has no place for escaped."""
+        if self.unicode:
+            return drawn
+        return tuple((self._encodable(text, self._out), style) for text, style in drawn)
+
     def console(self) -> Any:
         """The rich console, made when something is drawn in colour or moves."""
         if self._console is None:
@@ -95,7 +102,7 @@ class Terminal:
         if self.closed:
             return
         try:
-            self.console().print(Text.assemble(*drawn), soft_wrap=True)
+            self.console().print(Text.assemble(*self.drawable(drawn)), soft_wrap=True)
             self._out.flush()
         except BrokenPipeError:
             self._gone()
@@ -126,6 +133,8 @@ class Terminal:
     @staticmethod
     def _encodable(text: str, stream: TextIO) -> str:
         encoding = stream.encoding or "ascii"
+        if "utf" not in encoding.lower():
+            text = text.translate(_PLAIN_FORMS)
         return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
