@@ -27,7 +27,7 @@ RAISES: dict[str, type[errors.ProviderError]] = {
     "error_event": errors.OverloadedError,
     "refusal": errors.RefusalError,
 }
-SHORT = TimeLimits(first_token=0.2, between_tokens=0.2)
+SHORT = TimeLimits(first_token=0.5, between_tokens=0.5)
 
 
 @pytest.mark.parametrize("name", sorted(BY_NAME))

@@ -403,16 +403,16 @@ async def test_tokens_that_keep_coming_outlive_every_limit_but_the_whole() -> No
         exchange.send(HEAD)
         for _ in range(20):
             exchange.send(chunk(delta(content="x")))
-            await anyio.sleep(0.02)
+            await anyio.sleep(0.05)
         exchange.send(chunk(delta("stop")) + chunk(DONE) + b"0\r\n\r\n")
 
     async with wire_server(slow) as server:
-        patient = TimeLimits(first_token=0.2, between_tokens=0.2, whole_call=NEVER)
+        patient = TimeLimits(first_token=0.6, between_tokens=0.6, whole_call=NEVER)
         async with chat(server.base_url, limits=patient) as provider:
             assert (await provider.complete(ask())).message.text == "x" * 20
-        hasty = TimeLimits(first_token=0.2, between_tokens=0.2, whole_call=0.15)
+        hasty = TimeLimits(first_token=NEVER, between_tokens=NEVER, whole_call=0.3)
         async with chat(server.base_url, limits=hasty) as provider:
-            with pytest.raises(errors.ProviderTimeoutError, match=r"not finished within 0\.15 s"):
+            with pytest.raises(errors.ProviderTimeoutError, match=r"not finished within 0\.3 s"):
                 await provider.complete(ask())
 
 
@@ -429,7 +429,7 @@ async def test_cancelling_closes_the_connections_at_once() -> None:
             for _ in range(200):
                 await showing.acquire()
             group.cancel_scope.cancel()
-        with anyio.fail_after(1):
+        with anyio.fail_after(3):
             for exchange in server.exchanges:
                 await exchange.client_closed.wait()
 
@@ -446,7 +446,7 @@ async def test_cancelling_before_the_head_closes_too_and_the_next_call_is_clean(
     async with wire_server(hangs_once) as server, chat(server.base_url) as provider:
         with anyio.move_on_after(0.1):
             await provider.complete(ask())
-        with anyio.fail_after(1):
+        with anyio.fail_after(3):
             await server.exchanges[0].client_closed.wait()
         assert (await provider.complete(ask())).message.text == "Hello."
 
