@@ -1,0 +1,1 @@
+"""The measured programs: each is started as `python -m benchmarks.programs.NAME` and prints one JSON line."""

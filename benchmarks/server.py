@@ -1,0 +1,259 @@
+"""What the language server costs and how fast it answers while a run is under way.
+
+*Start*: CPU of the process from exec until the answer to `initialize` has arrived, then it is killed; beside it
+a minimal pygls server that does nothing else, alternating. *Memory*: resident set of `antiphon serve --stdio`
+before its first run and idle after one of 100 tasks. *Answers*: code lenses and code actions of an open document
+asked for every 20 ms, whatever the earlier answers are doing, from the start of a run of 100 tasks (eight at
+once, an edit each, 50 ms a call) to its end; in the first run the document has no hunks, in the second it has
+two open ones. Client and model server share the machine's cores with the server.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.language_client import CAPABILITIES, LanguageClient, language_server
+from benchmarks.outcome import Outcome, Table, Target, median, median_ratio, percentile, spread
+from benchmarks.processes import REPOSITORY, ProgramFailedError, environment
+from benchmarks.programs.team_server import module_text
+
+NAME = "server"
+Samples = defaultdict[str, list[float]]
+_START = "CPU ms to the answer of initialize"
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    starts: int
+    sessions: int
+    tasks: int
+    settle_s: float
+
+
+FULL = Sizes(starts=21, sessions=3, tasks=100, settle_s=3.0)
+TINY = Sizes(starts=1, sessions=1, tasks=4, settle_s=0.1)
+
+
+def run(sizes: Sizes) -> Outcome:
+    samples: Samples = defaultdict(list)
+    for _ in range(sizes.starts):
+        for name, command in (("antiphon", _serve()), ("pygls", _minimal())):
+            samples[f"{name}, {_START}"].append(_start_ms(command))
+    for _ in range(sizes.sessions):
+        with _project(sizes.tasks) as folder, _team(sizes.tasks) as url:
+            asyncio.run(_session(samples, folder, url, sizes))
+    return _outcome(samples, sizes)
+
+
+def _serve() -> list[str]:
+    return [str(Path(sys.executable).with_name("antiphon")), "serve", "--stdio"]
+
+
+def _minimal() -> list[str]:
+    return [sys.executable, "-I", str(REPOSITORY / "benchmarks" / "programs" / "minimal_pygls.py")]
+
+
+# --- start -----------------------------------------------------------------------------------------
+
+
+def _start_ms(command: list[str]) -> float:
+    """CPU milliseconds until `initialize` is answered."""
+    with _project(1) as folder:
+        process = subprocess.Popen(
+            command,
+            cwd=folder / "project",
+            env=_env(folder),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        root = (folder / "project").as_uri()
+        process.stdin.write(
+            _framed({"processId": os.getpid(), "rootUri": root, "capabilities": CAPABILITIES})
+        )
+        process.stdin.flush()
+        head = b""
+        while not head.endswith(b"\r\n\r\n") and (byte := process.stdout.read(1)):
+            head += byte
+        if not head:
+            process.kill()
+            process.wait()
+            raise ProgramFailedError(f"{' '.join(command)} ended before it answered `initialize`")
+        process.kill()
+        _, _, usage = os.wait4(process.pid, 0)
+        process.returncode = 0
+        process.stdin.close()
+        process.stdout.close()
+    return 1000 * (usage.ru_utime + usage.ru_stime)
+
+
+def _framed(params: dict[str, Any]) -> bytes:
+    import json
+
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}).encode()
+    return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+# --- a session -------------------------------------------------------------------------------------
+
+
+async def _session(samples: Samples, folder: Path, url: str, sizes: Sizes) -> None:
+    root = folder / "project"
+    env = _env(folder) | {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "bench"}
+    async with language_server(_serve(), env, root) as client:
+        await client.initialize(root)
+        document = client.open(root / "module_0.py")
+        await client.request("textDocument/codeLens", {"textDocument": document})
+        await client.request("antiphon/health", {})
+        await asyncio.sleep(sizes.settle_s)
+        samples["RSS MB before the first run"].append(_rss_mb(client.pid))
+        for number, name in enumerate(("no hunks", "two hunks")):
+            lenses = await client.request("textDocument/codeLens", {"textDocument": document})
+            if bool(lenses) != bool(number):
+                raise ProgramFailedError(f"run {number + 1} began with {len(lenses or ())} code lenses")
+            await _run(samples, client, root, document, name)
+            await asyncio.sleep(sizes.settle_s)
+            samples[f"RSS MB idle after run {number + 1}"].append(_rss_mb(client.pid))
+
+
+async def _run(
+    samples: Samples, client: LanguageClient, root: Path, document: dict[str, str], name: str
+) -> None:
+    """One run of the whole team, and requests all along."""
+    finished = asyncio.Event()
+    ends: list[dict[str, Any]] = []
+
+    def listen(method: str, params: Any) -> None:
+        if method == "antiphon/event" and params.get("type") == "run_finished":
+            ends.append(params)
+            finished.set()
+
+    client.on_notification = listen
+    started = await client.request(
+        "antiphon/run/start", {"goal": "Count in threes", "root": root.as_uri(), "model": "openai/bench"}
+    )
+    await client.request("antiphon/run/subscribe", {"runId": started["runId"], "afterSeq": 0})
+    whole = {"start": {"line": 0, "character": 0}, "end": {"line": 100, "character": 0}}
+    asked: dict[str, dict[str, Any]] = {
+        "codeLens": {"textDocument": document},
+        "codeAction": {"textDocument": document, "range": whole, "context": {"diagnostics": []}},
+    }
+    waiting: set[asyncio.Task[None]] = set()
+
+    async def ask(method: str, params: dict[str, Any]) -> None:
+        seconds = await client.timed(f"textDocument/{method}", params)
+        samples[f"{method}, {name}, ms"].append(1000 * seconds)
+
+    while not finished.is_set():
+        for method, params in asked.items():
+            task = asyncio.create_task(ask(method, params))
+            waiting.add(task)
+            task.add_done_callback(waiting.discard)
+            try:
+                await asyncio.wait_for(finished.wait(), 0.02)
+            except TimeoutError:
+                continue
+    await asyncio.gather(*waiting)
+    if ends[0].get("state") != "completed":
+        raise ProgramFailedError(f"the run was not completed: {ends[0]}")
+
+
+def _rss_mb(pid: int) -> float:
+    """Of the process itself; it has no lasting children."""
+    said = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True)
+    return int(said.stdout) * 1024 / 1e6
+
+
+# --- surroundings ----------------------------------------------------------------------------------
+
+
+def _env(folder: Path) -> dict[str, str]:
+    return environment(HOME=str(folder), ANTIPHON_DATA_DIR=str(folder / "data"))
+
+
+@contextmanager
+def _project(modules: int) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="antiphon-bench-") as name:
+        folder = Path(name).resolve()
+        (folder / "project").mkdir()
+        for number in range(modules):
+            (folder / "project" / f"module_{number}.py").write_text(module_text(number), encoding="utf-8")
+        yield folder
+
+
+@contextmanager
+def _team(tasks: int) -> Iterator[str]:
+    command = [sys.executable, "-m", "benchmarks.programs.team_server", str(tasks), "50"]
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.stdin.close()
+            process.wait()
+
+
+# --- showing ---------------------------------------------------------------------------------------
+
+
+def _outcome(samples: Samples, sizes: Sizes) -> Outcome:
+    ours, theirs = samples[f"antiphon, {_START}"], samples[f"pygls, {_START}"]
+    start = Table(
+        "CPU to the answer of `initialize`",
+        ("server", "median, ms", "min to max, ms"),
+        tuple(
+            (label, median(taken), spread(taken)) for label, taken in (("antiphon", ours), ("pygls", theirs))
+        ),
+    )
+    memory = Table(
+        "Resident memory",
+        ("when", "median, MB", "min to max, MB"),
+        tuple(
+            (key.removeprefix("RSS MB "), median(taken), spread(taken))
+            for key, taken in samples.items()
+            if key.startswith("RSS MB")
+        ),
+    )
+    answers = {key.removesuffix(", ms"): taken for key, taken in samples.items() if key.endswith(", ms")}
+    latency = Table(
+        f"Answers during a run of {sizes.tasks} tasks",
+        ("request", "asked", "p50, ms", "p99, ms", "most, ms"),
+        tuple(
+            (key, len(taken), percentile(taken, 50), percentile(taken, 99), max(taken))
+            for key, taken in answers.items()
+        ),
+    )
+    targets = (
+        Target(
+            "CPU to `initialize`, beside a minimal pygls server", median_ratio(ours, theirs), 1.25, "times"
+        ),
+        Target("resident before the first run", max(samples["RSS MB before the first run"]), 70, "MB"),
+        Target(
+            f"resident, idle after {sizes.tasks} tasks", max(samples["RSS MB idle after run 1"]), 110, "MB"
+        ),
+        *(
+            Target(f"p99 of {key}, during a run", percentile(taken, 99), 30, "ms")
+            for key, taken in answers.items()
+        ),
+    )
+    return Outcome(
+        NAME,
+        "Language server",
+        __doc__ or "",
+        (start, memory, latency),
+        targets,
+        samples={key: taken for key, taken in samples.items() if len(taken) <= 100},
+    )
