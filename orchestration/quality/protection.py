@@ -29,10 +29,15 @@ class Protected:
 
 
 def protected_changes(
-    before: TreeView, after: TreeView, changed: Sequence[str], runners: Sequence[Runner]
+    before: TreeView,
+    after: TreeView,
+    changed: Sequence[str],
+    *,
+    tests: Sequence[str],
+    runners: Sequence[Runner],
 ) -> tuple[Protected, ...]:
-    tests = [path for path in before.paths if any(runner.is_test(path, before) for runner in runners)]
-    known = set(tests)
+    """`tests`: the test files of `before`."""
+    known = frozenset(tests)
     folders_of_tests = {folder_of(test) for test in tests}
     found = []
     for path in sorted(changed):

@@ -55,17 +55,17 @@ def select(
     changed: Sequence[str],
     named: Sequence[str],
     *,
-    is_test: Callable[[str], bool],
+    tests: Sequence[str],
     is_new: Callable[[str], bool],
     references: References,
     strict: bool = True,
 ) -> Selection:
-    """`named`: the tests of the plan. `is_new`: whether a path of the tree was absent at the start. Unless
+    """`tests`: the test files of the tree. `named`: the tests of the plan. `is_new`: whether a path of the tree was absent at the start. Unless
     `strict`, only named tests are own tests.
     """
-    tests = tuple(path for path in view.paths if is_test(path))
+    known = frozenset(tests)
     own, missing = resolve(view, named, tests)
-    new = [path for path in changed if path in view and is_test(path) and is_new(path)]
+    new = [path for path in changed if path in known and is_new(path)]
     found = _Search(view, tests, references)
     if tests:
         for path in changed:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from orchestration.quality.gates import GateContext
 from orchestration.quality.processes import Processes, scratch_folder
-from orchestration.quality.runners.contract import Bench, Case, Ran, Runner, Target
+from orchestration.quality.runners.contract import Bench, Case, Ran, Runner, Target, runner_of
 from orchestration.quality.tree_view import TreeView
 
 
@@ -42,7 +42,7 @@ class Session:
         deadline = None if limit_s is None else clock.monotonic() + limit_s
         each = self._context.settings.timeout_s
         slow: list[bool] = []
-        of_runner = {target: runner_of(self._runners, target.path, self._bench.view) for target in targets}
+        of_runner = {target: runner_of(self._runners, target.path) for target in targets}
         for runner in self._runners:
             mine = [target for target, its in of_runner.items() if its is runner]
             for batch in runner.batches(self._bench.view, mine) if mine else ():
@@ -71,13 +71,6 @@ class Session:
         for place in (self._bench.checkout, self._bench.scratch):
             text = text.replace(f"file://{place}/", "").replace(f"{place}/", "")
         return text
-
-
-def runner_of(runners: Sequence[Runner], path: str, view: TreeView) -> Runner | None:
-    for runner in runners:
-        if runner.is_test(path, view):
-            return runner
-    return next((runner for runner in runners if runner.serves(path)), None)
 
 
 @asynccontextmanager

@@ -16,10 +16,18 @@ from orchestration.quality.feedback import LIMIT, counted, failures, named, trim
 from orchestration.quality.gates import GateContext, GateReport
 from orchestration.quality.protection import Protected, protected_changes
 from orchestration.quality.runners.command import WHOLE, CommandRunner
-from orchestration.quality.runners.contract import Case, CaseOutcome, Runner, Target, is_below
+from orchestration.quality.runners.contract import (
+    Case,
+    CaseOutcome,
+    Runner,
+    Target,
+    find_tests,
+    is_below,
+    runner_of,
+)
 from orchestration.quality.runners.report import HUNG
 from orchestration.quality.selection import Selection, is_prose, select
-from orchestration.quality.session import Session, SessionResult, open_session, runner_of
+from orchestration.quality.session import Session, SessionResult, open_session
 from orchestration.quality.tree_view import TreeView
 from orchestration.workspace.objects import Change, Entry
 
@@ -103,13 +111,16 @@ def _plan(context: GateContext, runners: tuple[Runner, ...]) -> _Plan:
         after,
         context.changed,
         names,
-        is_test=lambda path: any(runner.is_test(path, after) for runner in runners),
+        tests=find_tests(after, runners),
         is_new=lambda path: path not in before,
         references=context.baseline.references,
         strict=context.spec is not None or not (names or context.baseline.knows_passed),
     )
     # What tasks changed of the tests was decided at their own gates; the final tree is not asked about.
-    protected = () if context.spec is None else protected_changes(before, after, context.changed, runners)
+    protected: tuple[Protected, ...] = ()
+    if context.spec is not None:
+        tests = find_tests(before, runners)
+        protected = protected_changes(before, after, context.changed, tests=tests, runners=runners)
     command = CommandRunner(context.settings.test_command)
     if not context.settings.test_command:
         return _Plan(before, after, selection, protected, runners, runners)
@@ -123,9 +134,7 @@ def _refuse_missing(plan: _Plan) -> None:
     missing = plan.selection.missing
     if not missing:
         return
-    paths = [
-        name for name in missing if "/" in name or runner_of(plan.runners, name.split("::")[0], plan.after)
-    ]
+    paths = [name for name in missing if "/" in name or runner_of(plan.runners, name.split("::")[0])]
     if paths:
         text = "The plan names tests for this task that do not exist yet; write them so that they pass:\n"
         raise _Verdict(
@@ -330,11 +339,11 @@ async def _judge_by_former(context: GateContext, plan: _Plan) -> str:
     changes: dict[str, Change | Entry | None] = {change.path: change.former for change in plan.protected}
     tree = context.store.write(context.tree, changes)
     view = await context.executor.run(TreeView, context.store, tree)
+    tests = frozenset(await context.executor.run(find_tests, view, plan.languages))
     judges = dict.fromkeys(
         path
         for path in (*changes, *(target.path for target in plan.selection.own), *plan.selection.affected)
-        if path == WHOLE.path
-        or (path in view and any(runner.is_test(path, view) for runner in plan.languages))
+        if path == WHOLE.path or path in tests
     )
     if not judges:
         return "Their former version holds no tests of this change."

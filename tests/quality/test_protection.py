@@ -4,6 +4,7 @@ import pytest
 
 from orchestration.quality.protection import protected_changes
 from orchestration.quality.runners import standard_runners
+from orchestration.quality.runners.contract import find_tests
 from orchestration.quality.tree_view import TreeView
 from orchestration.workspace.memory_objects import MemoryObjects
 from orchestration.workspace.objects import Change, Entry
@@ -69,7 +70,8 @@ def kinds(before: dict[str, str], edit: dict[str, str | None]) -> list[str]:
         path: None if text is None else Change(text.encode()) for path, text in edit.items()
     }
     tree = store.write(start, changes)
-    found = protected_changes(TreeView(store, start), TreeView(store, tree), list(edit), standard_runners())
+    old, new, runners = TreeView(store, start), TreeView(store, tree), standard_runners()
+    found = protected_changes(old, new, list(edit), tests=find_tests(old, runners), runners=runners)
     return [str(change) for change in found]
 
 

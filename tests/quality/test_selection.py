@@ -6,7 +6,7 @@ import pytest
 
 from orchestration.quality.references import References
 from orchestration.quality.runners import standard_runners
-from orchestration.quality.runners.contract import Target
+from orchestration.quality.runners.contract import Target, find_tests
 from orchestration.quality.selection import Selection, select
 from orchestration.quality.tree_view import TreeView
 from orchestration.workspace.memory_objects import MemoryObjects
@@ -31,7 +31,7 @@ def chosen(
         view,
         changed,
         named,
-        is_test=lambda path: any(runner.is_test(path, view) for runner in RUNNERS),
+        tests=find_tests(view, RUNNERS),
         is_new=lambda path: path in new,
         references=References(),
     )

@@ -7,7 +7,7 @@ Without, it is one case for everything there is.
 import os
 from collections.abc import Sequence
 
-from orchestration.quality.runners.contract import Batch, Bench, Ran, Target
+from orchestration.quality.runners.contract import ANY, Batch, Bench, Ran, Target
 from orchestration.quality.runners.report import whole_run
 from orchestration.quality.tree_view import TreeView
 
@@ -17,6 +17,7 @@ _TESTS = "{tests}"
 
 class CommandRunner:
     name = "command"
+    suffixes = frozenset({ANY})
 
     def __init__(self, command: tuple[str, ...]) -> None:
         self._command = command
@@ -27,9 +28,6 @@ class CommandRunner:
 
     def is_test(self, path: str, view: TreeView) -> bool:  # noqa: ARG002 - languages' runners know that
         return False
-
-    def serves(self, path: str) -> bool:  # noqa: ARG002 - it serves whatever it is given
-        return True
 
     def is_configuration(self, path: str) -> bool:  # noqa: ARG002 - its own is a setting
         return False

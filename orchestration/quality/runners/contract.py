@@ -16,6 +16,8 @@ from orchestration.quality.settings import QualitySettings
 from orchestration.quality.tree_view import TreeView
 
 CaseOutcome = Literal["passed", "failed", "skipped"]
+ANY = "*"
+"""Among the suffixes of a runner: it takes whatever it is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +114,12 @@ class Runner(Protocol):
     @property
     def name(self) -> str: ...
 
-    def is_test(self, path: str, view: TreeView) -> bool: ...
+    @property
+    def suffixes(self) -> frozenset[str]:
+        """Of the files it can run when they are named as tests, whatever they are called (`.py`)."""
 
-    def serves(self, path: str) -> bool:
-        """True when this runner can run the file if it is named as a test, whatever it is called."""
+    def is_test(self, path: str, view: TreeView) -> bool:
+        """By its conventions; asked about its suffixes only."""
 
     def is_configuration(self, path: str) -> bool:
         """True for files that say how tests run: what they decide judges in its former version."""
@@ -126,3 +130,19 @@ class Runner(Protocol):
     def batches(self, view: TreeView, targets: Sequence[Target]) -> list[Batch]: ...
 
     async def run(self, bench: Bench, batch: Batch) -> Ran: ...
+
+
+def runner_of(runners: Sequence[Runner], path: str) -> Runner | None:
+    suffix = path[path.rfind(".") :]
+    return next((runner for runner in runners if suffix in runner.suffixes or ANY in runner.suffixes), None)
+
+
+def find_tests(view: TreeView, runners: Sequence[Runner]) -> tuple[str, ...]:
+    """The test files of a tree, in order."""
+    by_suffix = {suffix: runner for runner in reversed(runners) for suffix in runner.suffixes}
+    found = []
+    for path in view.paths:
+        runner = by_suffix.get(path[path.rfind(".") :])
+        if runner is not None and runner.is_test(path, view):
+            found.append(path)
+    return tuple(found)

@@ -18,12 +18,10 @@ _OUTCOMES: dict[str, CaseOutcome] = {"pass": "passed", "fail": "failed", "skip":
 
 class GoRunner:
     name = "go"
+    suffixes = frozenset({".go"})
 
     def is_test(self, path: str, view: TreeView) -> bool:  # noqa: ARG002 - the contract's parameter
         return path.endswith("_test.go")
-
-    def serves(self, path: str) -> bool:
-        return path.endswith(".go")
 
     def is_configuration(self, path: str) -> bool:  # noqa: ARG002 - Go has none; tests are named by rule
         return False

@@ -29,6 +29,7 @@ _SEPARATOR = " > "
 
 class JavaScriptRunner:
     name = "javascript"
+    suffixes = _SCRIPT
 
     def __init__(self) -> None:
         self._versions: dict[str, tuple[int, int]] = {}
@@ -37,9 +38,6 @@ class JavaScriptRunner:
         if suffix_of(path) not in _SCRIPT or ".d." in name_of(path):
             return False
         return _TEST_NAME.search(name_of(path)) is not None or f"/{folder_of(path)}/".find("/__tests__/") >= 0
-
-    def serves(self, path: str) -> bool:
-        return suffix_of(path) in _SCRIPT and ".d." not in name_of(path)
 
     def is_configuration(self, path: str) -> bool:
         return name_of(path) == "package.json" or _CONFIGURATION.search(name_of(path)) is not None

@@ -34,15 +34,13 @@ _SECTIONS = {"setup.cfg": "tool:pytest", "tox.ini": "pytest"}
 
 class PythonRunner:
     name = "python"
+    suffixes = frozenset({".py"})
 
     def is_test(self, path: str, view: TreeView) -> bool:  # noqa: ARG002 - the contract's parameter
         name = name_of(path)
         if not name.endswith(".py"):
             return False
         return name.startswith("test_") or name.endswith("_test.py") or name == "tests.py"
-
-    def serves(self, path: str) -> bool:
-        return suffix_of(path) == ".py"
 
     def is_configuration(self, path: str) -> bool:
         return name_of(path) in {

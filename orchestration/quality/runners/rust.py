@@ -20,15 +20,13 @@ _OUTCOMES: dict[str, CaseOutcome] = {"ok": "passed", "FAILED": "failed", "ignore
 
 class RustRunner:
     name = "rust"
+    suffixes = frozenset({".rs"})
 
     def is_test(self, path: str, view: TreeView) -> bool:
         if not path.endswith(".rs"):
             return False
         folder = folder_of(path)
         return name_of(folder) == "tests" and join(folder_of(folder), "Cargo.toml") in view
-
-    def serves(self, path: str) -> bool:
-        return path.endswith(".rs")
 
     def is_configuration(self, path: str) -> bool:  # noqa: ARG002 - tests are found by rule
         return False

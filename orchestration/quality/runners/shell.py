@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from orchestration.quality.runners.contract import Batch, Bench, Case, CaseOutcome, Ran, Target
 from orchestration.quality.runners.report import plain, stopped, whole_run
-from orchestration.quality.tree_view import TreeView, folder_of, name_of, suffix_of
+from orchestration.quality.tree_view import TreeView, folder_of, name_of
 
 _TEST_NAME = re.compile(r"^(tests?\.(sh|bash)|test[_-].*\.(sh|bash)|.*[_-]tests?\.(sh|bash)|.*\.bats)$")
 _TAP = re.compile(r"^(not )?ok\b\s*(\d+)?\s*-?\s*([^#]*)(#\s*(?:skip|todo)\b)?", re.IGNORECASE)
@@ -13,12 +13,10 @@ _TAP = re.compile(r"^(not )?ok\b\s*(\d+)?\s*-?\s*([^#]*)(#\s*(?:skip|todo)\b)?",
 
 class ShellRunner:
     name = "shell"
+    suffixes = frozenset({".sh", ".bash", ".bats"})
 
     def is_test(self, path: str, view: TreeView) -> bool:  # noqa: ARG002 - the contract's parameter
         return _TEST_NAME.match(name_of(path)) is not None
-
-    def serves(self, path: str) -> bool:
-        return suffix_of(path) in {".sh", ".bash", ".bats"}
 
     def is_configuration(self, path: str) -> bool:  # noqa: ARG002 - there is none
         return False
