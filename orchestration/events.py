@@ -212,6 +212,8 @@ class TurnStarted(_Event, frozen=True, kw_only=True, tag="turn_started"):
 
 
 class TurnCompleted(_Event, frozen=True, kw_only=True, tag="turn_completed"):
+    """`discarded_attempts`: calls that broke off before this answer; what they cost is not in `usage`."""
+
     task_id: str
     attempt: int
     turn: int
@@ -219,6 +221,7 @@ class TurnCompleted(_Event, frozen=True, kw_only=True, tag="turn_completed"):
     stop: StopReason
     usage: Usage
     model: str = ""
+    discarded_attempts: int = 0
 
 
 class TurnFailed(_Event, frozen=True, kw_only=True, tag="turn_failed"):
@@ -395,11 +398,14 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Delta(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A piece of a streaming answer; `seq` is that of the last state event before it."""
+    """A piece of a streaming answer; `seq` is that of the last state event before it. `restart`: the call
+    is made again, what was shown of this answer so far is void.
+    """
 
     task_id: str
     text: str
     seq: int
+    restart: bool = False
 
 
 _ENCODER = msgspec.json.Encoder()

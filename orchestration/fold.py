@@ -122,7 +122,11 @@ def _put(state: RunState, task: TaskState) -> None:
 
 
 def _task_added(state: RunState, event: ev.TaskAdded, _time: float) -> None:
-    state.tasks[event.task.id] = TaskState(event.task)
+    spec = event.task
+    state.tasks[spec.id] = TaskState(spec)
+    if spec.kind == "conflict":
+        parent = spec.parent or ""
+        state.joins[parent] = (*state.joins.get(parent, ()), spec.id)
 
 
 def _task_started(state: RunState, event: ev.TaskStarted, time: float) -> None:
@@ -195,6 +199,7 @@ def _turn_started(state: RunState, event: ev.TurnStarted, _time: float) -> None:
 
 def _turn_completed(state: RunState, event: ev.TurnCompleted, _time: float) -> None:
     state.usage = state.usage + event.usage
+    state.usage_incomplete = state.usage_incomplete or event.discarded_attempts > 0
     if task := state.tasks.get(event.task_id):
         _put(state, replace(task, usage=task.usage + event.usage, activity=""))
 

@@ -20,13 +20,10 @@ from orchestration.run import ENDED, RunState
 
 RECENT_RECORDS = 2_000
 RECENT_DELTAS = 256
+SUMMARY_SECONDS = 0.2
 _SUMMARISED = (
     ev.RunCreated,
     ev.PlanAccepted,
-    ev.TaskAdded,
-    ev.TaskMerged,
-    ev.TaskDead,
-    ev.TaskCancelled,
     ev.ApprovalRequested,
     ev.ApprovalResolved,
     ev.ChangesProposed,
@@ -52,6 +49,7 @@ class LiveRun:
         self._changed = anyio.Event()
         self._early: dict[int, ev.Record] = {}
         self._answers: dict[str, tuple[anyio.Event, list[str]]] = {}
+        self._summarised = 0.0
         self.closed = False
         self.edited_plan: tuple[TaskSpec, ...] | None = None
 
@@ -66,9 +64,19 @@ class LiveRun:
         with anyio.CancelScope(shield=True):
             records = await self._writer.append(*events)
         self.take(*records)
-        if any(isinstance(event, _SUMMARISED) for event in events):
+        if self._summary_is_due(events):
             with anyio.CancelScope(shield=True):
                 await self._writer.summarise(summary(self.state))
+
+    def _summary_is_due(self, events: tuple[ev.Event, ...]) -> bool:
+        """At each step of the run; for its tasks only now and then, since it counts them all."""
+        now = self._clock.monotonic()
+        if now - self._summarised < SUMMARY_SECONDS and not any(
+            isinstance(event, _SUMMARISED) for event in events
+        ):
+            return False
+        self._summarised = now
+        return True
 
     def take(self, *records: ev.Record) -> None:
         """Folds durable records, in the order of their numbers whatever order they arrive in."""
@@ -89,9 +97,9 @@ class LiveRun:
     async def blob(self, digest: str) -> bytes:
         return await self._writer.blob(digest)
 
-    def delta(self, task_id: str, text: str) -> None:
+    def delta(self, task_id: str, text: str, *, restart: bool = False) -> None:
         self._delta_count += 1
-        self._deltas.append(ev.Delta(task_id=task_id, text=text, seq=self.state.last_seq))
+        self._deltas.append(ev.Delta(task_id=task_id, text=text, seq=self.state.last_seq, restart=restart))
         self._notify()
 
     async def close(self) -> None:

@@ -48,12 +48,7 @@ class Results:
 
     def _needs(self, spec: TaskSpec) -> tuple[str, ...]:
         """What a task builds on: its dependencies, and conflict tasks that were put before it."""
-        joins = (
-            task.spec.id
-            for task in self._live.state.tasks.values()
-            if task.spec.kind == "conflict" and task.spec.parent == spec.id
-        )
-        return (*spec.depends_on, *joins)
+        return (*spec.depends_on, *self._live.state.joins.get(spec.id, ()))
 
     async def _join(self, task_ids: tuple[str, ...]) -> Merge:
         state = self._live.state

@@ -79,6 +79,10 @@ class Transcript:
 
 @dataclass(slots=True)
 class RunState:
+    """`joins`: by task id (empty: the final tree), the conflict tasks that were put before it.
+    `usage_incomplete`: calls broke off whose cost is unknown, so `usage` is a lower bound.
+    """
+
     run_id: str
     goal: str = ""
     workspace: str = ""
@@ -92,7 +96,9 @@ class RunState:
     given_plan: tuple[TaskSpec, ...] | None = None
     proposed_plan: tuple[TaskSpec, ...] = ()
     tasks: dict[str, TaskState] = field(default_factory=dict)
+    joins: dict[str, tuple[str, ...]] = field(default_factory=dict)
     usage: Usage = ZERO
+    usage_incomplete: bool = False
     base: str = ""
     left_out: tuple[ev.LeftOut, ...] = ()
     dirty: tuple[str, ...] = ()
@@ -120,6 +126,7 @@ class RunState:
         return replace(
             self,
             tasks=dict(self.tasks),
+            joins=dict(self.joins),
             approvals=dict(self.approvals),
             findings=dict(self.findings),
             finding_tasks=dict(self.finding_tasks),

@@ -42,7 +42,7 @@ class Recorder(Protocol):
     """What the loop needs of a live run."""
 
     async def record(self, *events: ev.Event) -> None: ...
-    def delta(self, task_id: str, text: str) -> None: ...
+    def delta(self, task_id: str, text: str, *, restart: bool = False) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +173,8 @@ async def _turn(talk: Talk, progress: _Progress, remark: tuple[Message, ...]) ->
     )
     try:
         answer = await talk.provider.complete(
-            request, on_delta=lambda delta: talk.recorder.delta(labels.task_id, delta.text)
+            request,
+            on_delta=lambda delta: talk.recorder.delta(labels.task_id, delta.text, restart=delta.restart),
         )
     except ProviderError as error:
         await talk.recorder.record(
@@ -195,6 +196,7 @@ async def _turn(talk: Talk, progress: _Progress, remark: tuple[Message, ...]) ->
             stop=answer.stop,
             usage=answer.usage,
             model=answer.model,
+            discarded_attempts=answer.discarded_attempts,
         )
     )
     sent = sum(characters(message) for message in progress.messages)

@@ -39,7 +39,7 @@ class Notes:
     async def record(self, *events: ev.Event) -> None:
         self.events.extend(events)
 
-    def delta(self, task_id: str, text: str) -> None:
+    def delta(self, task_id: str, text: str, *, restart: bool = False) -> None:
         self.deltas.append(f"{task_id}:{text}")
 
     def records(self) -> list[ev.Record]:
