@@ -54,6 +54,7 @@ def follow(
     shifter = Shifter(change)
     moved: list[Hunk] = []
     conflicts: list[Hunk] = []
+    grown = 0
     for hunk in sorted(hunks, key=lambda hunk: (hunk.old_start, hunk.old_end)):
         base_hash = hunk.base_hash if current_hash is None else current_hash
         if hunk.kind != "lines":
@@ -68,20 +69,21 @@ def follow(
         if there is None:
             conflicts.append(_conflict(hunk, before, now, shifter, base_hash))
             continue
-        moved.append(msgspec.structs.replace(hunk, base_hash=base_hash, old_start=now.line_at(there.start)))
-    return _renumbered(moved), conflicts
+        start = now.line_at(there.start)
+        moved.append(
+            msgspec.structs.replace(hunk, base_hash=base_hash, old_start=start, new_start=start + grown)
+        )
+        grown += hunk.new_lines - hunk.old_lines
+    return moved, conflicts
 
 
 def _renumbered(hunks: Sequence[Hunk]) -> list[Hunk]:
-    """The hunks, in order, with `new_start` as it is when all of them are applied."""
+    """Line hunks, in order, with `new_start` as it is when all of them are applied."""
     result: list[Hunk] = []
     grown = 0
     for hunk in hunks:
-        if hunk.kind == "lines":
-            result.append(msgspec.structs.replace(hunk, new_start=hunk.old_start + grown))
-            grown += hunk.new_lines - hunk.old_lines
-        else:
-            result.append(hunk)
+        result.append(msgspec.structs.replace(hunk, new_start=hunk.old_start + grown))
+        grown += hunk.new_lines - hunk.old_lines
     return result
 
 

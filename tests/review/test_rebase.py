@@ -104,11 +104,13 @@ class Bench:
         self.open = list(self.original)
         self.accepted: list[str] = []
         self.conflicts: list[str] = []
-        # Lines of a hunk, and those on both sides of an insertion: changed together they would touch it.
+        # Lines of a hunk, and those on both sides of an insertion (or of what undoes a deletion): changed
+        # together they would touch it.
         self.touched = {
             line
             for hunk in self.original
-            for line in range(hunk.old_start - (not hunk.old_lines), hunk.old_end + (not hunk.old_lines))
+            for border in [int(not hunk.old_lines or not hunk.new_lines)]
+            for line in range(hunk.old_start - border, hunk.old_end + border)
         }
         # What the user makes of each other line of the base.
         self.mine = dict(enumerate(base))
