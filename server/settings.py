@@ -66,7 +66,7 @@ class ProviderSettings:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """`models` are the raw tables by full model id, checked where they are used. `sources` names, for
-    each key that some layer set, where its value came from. `warnings` are for people.
+    each key that some layer set, where its value came from. `dependency_folders`: from the root. `warnings` are for people.
     """
 
     model: str | None = None
@@ -78,6 +78,7 @@ class Settings:
     quality: GateSettings = GateSettings()
     providers: ProviderSettings = ProviderSettings()
     models: Models = field(default_factory=dict)
+    dependency_folders: tuple[str, ...] = ()
     data_dir: Path | None = None
     log_level: str = "info"
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -336,7 +337,9 @@ def _settings(
     values: Layer, models: Models, sources: Mapping[str, str], warnings: tuple[str, ...]
 ) -> Settings:
     # Any: the checks of KEYS have given every value the type of its field.
-    sections: dict[str, dict[str, Any]] = {"": {}, "budget": {}, "quality": {}, "providers": {}, "log": {}}
+    sections: dict[str, dict[str, Any]] = {
+        name: {} for name in ("", "budget", "quality", "checkouts", "providers", "log")
+    }
     for name, value in values.items():
         section, _, last = name.partition(".")
         if not last:
@@ -348,6 +351,7 @@ def _settings(
         budget=BudgetSettings(**sections["budget"]),
         quality=GateSettings(**sections["quality"]),
         providers=ProviderSettings(**sections["providers"]),
+        **sections["checkouts"],
         log_level=sections["log"].get("level", "info"),
         models=models,
         sources=sources,

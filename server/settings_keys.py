@@ -151,6 +151,7 @@ KEYS: Mapping[str, Key] = {
         Key("quality.baseline_s", amount, "trusted"),
         Key("quality.analyzers", flag, "trusted"),
         Key("quality.changed_lines_only", flag, "trusted"),
+        Key("checkouts.dependency_folders", words, "trusted"),
         Key("providers.openai.base_url", url, "never"),
         Key("providers.openai.api_key", text, "never", secret=True),
         Key("providers.scripted.scripts", path, "never"),

@@ -45,7 +45,8 @@ def totals(state: RunState, now: float) -> Line:
             word = figures.several(count, "dead letter") if status == "dead" else f"{count} {status}"
             parts.append(line((word, style)))
     if state.usage.total_tokens != 0:
-        parts.append(line(f"{figures.tokens(state.usage.total_tokens)} tokens"))
+        least = "at least " if state.usage_incomplete else ""
+        parts.append(line(f"{least}{figures.tokens(state.usage.total_tokens)} tokens"))
         parts.append(line(figures.usd(state.usage.cost_usd)))
     if state.created:
         parts.append(line(figures.duration(_ended(state, now) - state.created)))

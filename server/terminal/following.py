@@ -38,6 +38,7 @@ def finished_json(record: Record, state: RunState, extra: Mapping[str, object]) 
         "exitCode": event.exit_code,
         "tasks": event.tasks,
         "usage": usage_json(event.usage),
+        "usageIncomplete": state.usage_incomplete,
         "reasons": list(event.reasons),
         "seconds": event.seconds,
         "changes": {

@@ -93,6 +93,8 @@ def test_every_section_arrives_with_its_type(layers: Layers, tmp_path: Path) -> 
         input = 2.5
         output = 10
         context_window = 128_000
+        [checkouts]
+        dependency_folders = ["vendor/js"]
         [log]
         level = "debug"
         """
@@ -106,6 +108,7 @@ def test_every_section_arrives_with_its_type(layers: Layers, tmp_path: Path) -> 
     assert settings.providers.openai_base_url == "http://localhost:8080/v1"
     assert settings.providers.scripts == tmp_path
     assert settings.providers.connect_s == 1.0
+    assert settings.dependency_folders == ("vendor/js",)
     assert settings.models["openai/gpt-x"]["input"] == 2.5
     assert (settings.plan, settings.data_dir, settings.log_level) == ("confirm", tmp_path / "data", "debug")
     assert "sk-very-secret" not in repr(settings)
