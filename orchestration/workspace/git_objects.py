@@ -45,6 +45,10 @@ class GitObjects(SnapshotStore):
         self._git = git
         super().__init__(_Kept(shadow.path / "objects"), self._merge_contents)
 
+    @property
+    def git_dir(self) -> Path:
+        return self._shadow.path
+
     async def _merge_contents(self, ours: str, theirs: str) -> ContentMerged:
         done = await self._git.run(
             [

@@ -26,6 +26,7 @@ class IgnoreFile:
 
     def __init__(self, text: bytes, base: str = "") -> None:
         self.base = base
+        self.text = text
         self._names: dict[str, list[_Rule]] = {}
         self._paths: dict[str, list[_Rule]] = {}
         self._suffixes: dict[str, list[tuple[str, _Rule]]] = {}
@@ -104,16 +105,16 @@ class IgnoreChain:
         """`files` by rank, the strongest last; `outer`: where the workspace lies in its repository."""
         self.files = files
         self._strongest_first = files[::-1]
-        self._outer = outer
+        self.outer = outer
 
     def with_file(self, text: bytes, folder: str) -> "IgnoreChain":
         """`folder` relative to the workspace, "" or ending with `/`."""
-        made = IgnoreFile(text, self._outer + folder)
-        return self if made.empty else IgnoreChain((*self.files, made), self._outer)
+        made = IgnoreFile(text, self.outer + folder)
+        return self if made.empty else IgnoreChain((*self.files, made), self.outer)
 
     def ignores(self, path: str, name: str, *, is_folder: bool) -> bool:
         for file in self._strongest_first:
-            verdict = file.match(self._outer + path, name, is_folder=is_folder)
+            verdict = file.match(self.outer + path, name, is_folder=is_folder)
             if verdict is not None:
                 return verdict
         return False

@@ -5,6 +5,7 @@ files that hold secrets, and files too large. Pure rules over names.
 import re
 from collections.abc import Collection
 from fnmatch import translate
+from pathlib import Path
 
 MAX_FILE_BYTES = 10 * 1024 * 1024
 
@@ -68,6 +69,13 @@ def content_reason(names: Collection[str]) -> str | None:
     if "CACHEDIR.TAG" in names:
         return ""
     return None
+
+
+def is_dependency(name: str, folder: Path) -> bool:
+    """Whether a folder that is left out is needed to run things: installed packages, not caches."""
+    if name in DEPENDENCIES or name == "vendor":
+        return True
+    return name in {"env", ".env", "virtualenv"} and (folder / "pyvenv.cfg").is_file()
 
 
 def file_reason(name: str) -> str | None:

@@ -26,6 +26,7 @@ from orchestration.workspace.object_store import SnapshotStore
 from orchestration.workspace.objects import EXECUTABLE, FILE, LINK, Entry
 from orchestration.workspace.snapshot_writing import SnapshotWriting, place_buffers
 from orchestration.workspace.stat_cache import SeenFolder, StatCache, seen, unchanged
+from orchestration.workspace.surroundings import surroundings_of
 from orchestration.workspace.user_repository import (
     UnreadableIndexError,
     UserRepository,
@@ -88,6 +89,7 @@ class LocalSnapshotter:
     ) -> None:
         """`data`: the workspace's data folder, where the cache of file states is kept."""
         self._store = store
+        self._data = data
         self._cache_path = data / "snapshot-cache"
         self._git = git
         self._clock = clock
@@ -195,6 +197,7 @@ class LocalSnapshotter:
             raise _CancelledError
         tree = writing.finish(taking.cache, now)
         now.tree = tree
+        surroundings_of(taking.walk).save(self._data)
         now.save(self._cache_path)
         return tree, dirty
 

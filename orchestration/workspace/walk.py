@@ -12,10 +12,17 @@ from pathlib import Path
 
 from orchestration.events import LeftOut
 from orchestration.workspace.ignore_rules import IgnoreChain, IgnoreFile
-from orchestration.workspace.left_out_rules import MAX_FILE_BYTES, content_reason, file_reason, folder_reason
+from orchestration.workspace.left_out_rules import (
+    MAX_FILE_BYTES,
+    content_reason,
+    file_reason,
+    folder_reason,
+    is_dependency,
+)
 from orchestration.workspace.user_repository import UnreadableIndexError, UserRepository, read_rules
 
 Listed = list[tuple[str, os.stat_result]]
+TOO_LARGE = "larger than"
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
@@ -31,7 +38,9 @@ def shown(path: str) -> str:
 
 @dataclass(slots=True)
 class Walk:
-    """`tracked`: paths (from the root) that the user's index lists. `general`: the user's global excludes."""
+    """`tracked`: paths (from the root) that the user's index lists. `general`: the user's global excludes.
+    Walking fills `left_out` and `dependencies` (folders left out that things need to run).
+    """
 
     root: Path
     repository: UserRepository | None
@@ -39,6 +48,7 @@ class Walk:
     chain: IgnoreChain
     general: bytes
     left_out: list[LeftOut] = field(default_factory=list)
+    dependencies: list[str] = field(default_factory=list)
     _tracked_folders: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -54,11 +64,7 @@ class Walk:
                 continue
             names = {entry.name for entry in entries}
             if folder:
-                reason = content_reason(names) if folder[:-1] not in self._tracked_folders else None
-                if reason is not None:
-                    self._leave(folder, reason)
-                    continue
-                if ".git" in names and not self._enter_repository(folder):
+                if not self._enter(folder, names):
                     continue
                 if ".git" in names:
                     chain = self._own_chain(folder)
@@ -75,7 +81,7 @@ class Walk:
             yield folder, listed
 
     def hides(self, path: str) -> bool:
-        """Whether a file that is not on the disk would be hidden at that path."""
+        """Whether an untracked file at that path, there or not, is hidden."""
         if path in self.tracked:
             return False
         *folders, name = path.split("/")
@@ -83,12 +89,19 @@ class Walk:
         for folder in folders:
             here = f"{done}{folder}"
             if here not in self._tracked_folders and (
-                folder_reason(folder, ()) is not None or chain.ignores(here, folder, is_folder=True)
+                folder_reason(folder, self._siblings(done)) is not None
+                or chain.ignores(here, folder, is_folder=True)
             ):
                 return True
             done = f"{here}/"
             chain = chain.with_file(read_rules(self.root / done / ".gitignore"), done)
         return file_reason(name) is not None or chain.ignores(path, name, is_folder=False)
+
+    def _siblings(self, folder: str) -> list[str]:
+        try:
+            return os.listdir(self.root / folder)  # noqa: PTH208 - names are wanted
+        except OSError:
+            return []
 
     def _list(self, folder: str) -> list[os.DirEntry[str]] | None:
         try:
@@ -118,6 +131,8 @@ class Walk:
         if reason is not None or hidden:
             if has_tracked:
                 return path + "/", None
+            if is_dependency(name, self.root / path):
+                self.dependencies.append(path)
             if reason and not hidden:
                 self._leave(f"{path}/", reason)
             return None
@@ -148,7 +163,7 @@ class Walk:
             self._leave(path, _KINDS[kind])
             return None
         if found.st_size > MAX_FILE_BYTES:
-            self._leave(path, f"larger than {MAX_FILE_BYTES // 2**20} MB")
+            self._leave(path, f"{TOO_LARGE} {MAX_FILE_BYTES // 2**20} MB")
             return None
         return found
 
@@ -161,6 +176,16 @@ class Walk:
             self._leave(path, "its name is not valid UTF-8")
             return False
         return True
+
+    def _enter(self, folder: str, names: set[str]) -> bool:
+        """False: the folder is left out for what lies in it."""
+        reason = content_reason(names) if folder[:-1] not in self._tracked_folders else None
+        if reason is not None:
+            self._leave(folder, reason)
+            if "pyvenv.cfg" in names:
+                self.dependencies.append(folder[:-1])
+            return False
+        return ".git" not in names or self._enter_repository(folder)
 
     def _enter_repository(self, folder: str) -> bool:
         """False: the nested repository is left out."""

@@ -515,7 +515,7 @@ async def test_progress_is_told_and_cancelling_stops(
 
     class Eager(SystemClock):
         async def sleep(self, seconds: float) -> None:
-            await anyio.sleep(0.001)
+            await anyio.sleep(0.01)
 
     snapshotter = LocalSnapshotter(
         git_store, tmp_path / "data", git, clock=Eager(), executor=ThreadExecutor()
