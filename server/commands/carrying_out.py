@@ -11,7 +11,7 @@ from orchestration.engine import EngineFront
 from orchestration.run import RunState
 from server.commands.approvals import asker
 from server.commands.deciding import BY, decision_json, decision_lines, exit_of
-from server.commands.engine import refused
+from server.commands.engine import log_to_file, refused
 from server.commands.invocation import Invocation
 from server.commands.watch import Watch
 from server.settings import Settings
@@ -86,6 +86,7 @@ async def carry_out(
     from server.app import open_engine
 
     terminal = invocation.terminal
+    log_to_file(settings, invocation.environ)
     async with open_engine(
         root, settings=settings, trusted=trusted, interactive=terminal.interactive, environ=invocation.environ
     ) as engine:

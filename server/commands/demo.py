@@ -113,12 +113,13 @@ async def _demo(invocation: Invocation, root: Path, settings: "Settings") -> int
     from server.app import open_engine
     from server.commands.carrying_out import options
     from server.commands.deciding import BY, decision_json, decision_lines
-    from server.commands.engine import refused
+    from server.commands.engine import log_to_file, refused
     from server.commands.watch import Watch
     from server.terminal.changes import diff
     from server.terminal.following import finished_json
 
     terminal = invocation.terminal
+    log_to_file(settings, invocation.environ)
     async with open_engine(root, settings=settings, trusted=True, environ=invocation.environ) as engine:
         reply = await engine.submit(StartRun(goal=GOAL, options=options(settings)))
         if reply.error:

@@ -1,6 +1,6 @@
 """The engine as a command uses it: opened for one workspace, asked, closed."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import anyio
@@ -9,15 +9,28 @@ from orchestration.commands import Reply
 from orchestration.engine import EngineFront
 from server.app import open_engine
 from server.commands.invocation import Invocation
+from server.logs import keep_file, secret_values
+from server.settings import Settings
 from server.terminal.terminal import Terminal
 
 T = TypeVar("T")
+
+
+def log_to_file(settings: Settings, environ: Mapping[str, str]) -> None:
+    """The engine's log goes beside the server's; a terminal is for its user."""
+    key = settings.providers.openai_api_key
+    keep_file(
+        settings.data_folder(environ) / "logs",
+        settings.log_level,
+        [*secret_values(environ), *([key] if key else [])],
+    )
 
 
 def with_engine(invocation: Invocation, use: Callable[[EngineFront], Awaitable[T]]) -> T:
     """Runs `use` with the engine of the workspace that the command line names."""
     root = invocation.workspace()
     settings, trusted = invocation.settings(root)
+    log_to_file(settings, invocation.environ)
 
     async def main() -> T:
         async with open_engine(

@@ -31,11 +31,13 @@ def execute(invocation: Invocation) -> int:
     import msgspec
 
     from server.app import open_ports
+    from server.commands.engine import log_to_file
     from server.reviewing import review_workspace
 
     args, terminal = invocation.args, invocation.terminal
     root = invocation.workspace()
     settings, trusted = invocation.settings(root, {"model": args.model})
+    log_to_file(settings, invocation.environ)
     model = None if args.no_model else settings.model
 
     async def main() -> int:
