@@ -71,11 +71,13 @@ class BufferDocuments:
     async def _apply(self, path: str, document: Document, text: str, label: str) -> SinkResult:
         buffer = self.buffer(path)
         if buffer is None:
-            return SinkResult("conflict", f"{path} is no longer open in the editor")
+            return SinkResult("conflict", "no longer open in the editor")
         if buffer.text != document.text:
-            return SinkResult("conflict", f"{path} was changed in the editor meanwhile")
+            return SinkResult("conflict", "changed in the editor meanwhile")
         if not self._client.profile.apply_edit:
-            return SinkResult("conflict", f"the editor cannot apply edits; close {path}, then accept again")
+            return SinkResult(
+                "conflict", "the editor cannot apply edits; close the file there, then decide again"
+            )
         if buffer.text == text:
             return SinkResult("seen")
         watch = _Watch(self._session, buffer, text)
@@ -109,10 +111,10 @@ class BufferDocuments:
             return SinkResult("seen")
         buffer = self.buffer(path)
         if buffer is None:
-            return SinkResult("unknown", f"{path} was closed before the edit was seen")
+            return SinkResult("unknown", "closed before the edit was seen")
         if watch.untouched(buffer):
-            return SinkResult("conflict", f"{path} was changed in the editor before the edit arrived")
-        return SinkResult("unknown", f"the edit was not seen in {path} within {self._seen_within_s:g} s")
+            return SinkResult("conflict", "changed in the editor before the edit arrived")
+        return SinkResult("unknown", f"the edit was not seen within {self._seen_within_s:g} s")
 
 
 class _Watch:

@@ -1,12 +1,13 @@
 """Everything that comes in, converted and checked. Wrong params become an error that names the field."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 import cattrs
 from cattrs.errors import BaseValidationError
+from cattrs.v import format_exception
 from lsprotocol import types
 from lsprotocol.converters import get_converter
 
@@ -15,12 +16,26 @@ from server.jsonrpc import INVALID_PARAMS, RpcError
 from server.positions import from_units
 from server.text_buffer import Change, OpenText, Place
 
+_NAMES: dict[type, str] = {str: "text", int: "a whole number", bool: "true or false"}
 _SNAKE = re.compile(r"_([a-z])")
 
 
 @cache
 def _converter() -> cattrs.Converter:
-    return get_converter()
+    """The stock one turns 5 into "5" where text is needed; a wrong type is an error here."""
+    converter = get_converter()
+    for kind in (str, int, bool):
+        converter.register_structure_hook(kind, _exactly(kind))
+    return converter
+
+
+def _exactly(kind: type) -> Callable[[Any, Any], Any]:
+    def structure(value: Any, _kind: Any) -> Any:
+        if type(value) is not kind:
+            raise TypeError(f"must be {_NAMES[kind]}")
+        return value
+
+    return structure
 
 
 def params(method: str, kind: Any, raw: Any) -> Any:
@@ -34,10 +49,16 @@ def params(method: str, kind: Any, raw: Any) -> Any:
     try:
         return _converter().structure(raw, kind)
     except BaseValidationError as error:
-        reasons = [_SNAKE.sub(lambda m: m[1].upper(), text) for text in cattrs.transform_error(error)]
+        told = cattrs.transform_error(error, format_exception=_told)
+        reasons = [_SNAKE.sub(lambda m: m[1].upper(), text) for text in told]
         raise RpcError(INVALID_PARAMS, f"{method}: {'; '.join(reasons)}") from None
     except Exception as error:  # noqa: BLE001 - the converter raises whatever its hooks raise
         raise RpcError(INVALID_PARAMS, f"{method}: the params do not fit ({error!r})") from None
+
+
+def _told(error: BaseException, kind: type | None) -> str:
+    own = isinstance(error, TypeError) and str(error).startswith("must be ")
+    return str(error) if own else str(format_exception(error, kind))
 
 
 def _own(method: str, kind: Any, raw: Any) -> Any:

@@ -80,7 +80,8 @@ class Progress:
 
     def _bring_up_to_date(self, state: RunState) -> None:
         wanted = bars(state)
-        for subject in [key for key in self._tokens if key[0] == state.run_id and key not in wanted]:
+        over = [key for key in self._tokens if key[0] == state.run_id and key not in wanted]
+        for subject in sorted(over, key=lambda key: key[1] is None):  # tasks before their run
             self._end(subject, last_word(state, subject[1]))
         for subject, bar in wanted.items():
             token = self._tokens.get(subject)
@@ -162,8 +163,12 @@ def _run_bar(state: RunState) -> Bar:
 def spent(state: RunState) -> str:
     """Cost and tokens, as far as they are known."""
     tokens, cost = state.usage.total_tokens, state.usage.cost_usd
-    shown = f", {tokens / 1000:.0f}k tokens" if tokens else ""
+    shown = f", {_count(tokens)} tokens" if tokens else ""
     return f"{shown}, ${cost:.2f}" if cost else shown
+
+
+def _count(tokens: int) -> str:
+    return str(tokens) if tokens < 1_000 else f"{tokens / 1_000:.0f}k"
 
 
 def last_word(state: RunState, task_id: str | None) -> str:

@@ -140,8 +140,12 @@ class Workspaces:
     # --- doing ---------------------------------------------------------------------------------------
 
     async def submit(self, workspace: Workspace, command: Command) -> Reply:
+        """As `ask`, but raises RpcError for an error in the reply."""
+        return checked(await self.ask(workspace, command))
+
+    async def ask(self, workspace: Workspace, command: Command) -> Reply:
         """Carries a command out in a task of the server's, so that a cancelled request drops the answer and
-        never breaks off the engine in the middle. Raises RpcError for an error in the reply.
+        never breaks off the engine in the middle.
         """
         done = anyio.Event()
         outcome: list[Reply | BaseException] = []
@@ -160,7 +164,7 @@ class Workspaces:
             raise RpcError(REQUEST_FAILED, "the server is closing")
         if isinstance(outcome[0], BaseException):
             raise outcome[0]
-        return checked(outcome[0])
+        return outcome[0]
 
     async def close(self, roots: Iterable[str] | None = None) -> None:
         """Closes engines (default: all) and waits until their processes have ended."""
@@ -212,6 +216,8 @@ def checked(reply: Reply) -> Reply:
     """Raises RpcError when the engine did not carry the command out."""
     if reply.error:
         data: dict[str, Any] = {"kind": reply.error_kind, "exitCode": reply.exit_code}
+        if reply.files:
+            data["files"] = reply.files
         raise RpcError(REQUEST_FAILED, reply.error, data)
     return reply
 

@@ -3,6 +3,7 @@
 from orchestration.commands import DecideHunks, Reply
 from server.host import Host
 from server.protocol import ChangesDecideParams
+from server.workspaces import checked
 
 PARAMS = ChangesDecideParams
 
@@ -18,6 +19,6 @@ async def handle(host: Host, params: ChangesDecideParams) -> Reply:
         all=params.all,
         by=host.client_name,
     )
-    reply = await host.workspaces.submit(workspace, command)
+    reply = await host.workspaces.ask(workspace, command)
     await host.decided(workspace, params.run_id)
-    return reply
+    return checked(reply)

@@ -120,12 +120,16 @@ def _of_hunks(
     if open_in_file:
         path = open_in_file[0].subject.path
         for decision in _DECISIONS:
-            title = f"{decision.capitalize()} all {len(open_in_file)} changes in this file"
+            title = f"{decision.capitalize()} {_all(len(open_in_file))} in this file"
             actions.append(_decision(title, f"{SOURCE}.{decision}File", review, decision, {"path": path}))
         for decision in _DECISIONS:
-            title = f"{decision.capitalize()} all {review.open_hunks()} changes of this run"
+            title = f"{decision.capitalize()} {_all(review.open_hunks())} of this run"
             actions.append(_decision(title, f"{SOURCE}.{decision}All", review, decision, {"all": True}))
     return actions
+
+
+def _all(count: int) -> str:
+    return "the only change" if count == 1 else f"all {count} changes"
 
 
 def _decision(title: str, kind: str, review: Review, decision: str, which: to_lsp.Json) -> to_lsp.Json:

@@ -11,6 +11,7 @@ from tests.server.lsp_client import LspClient
 
 MODEL = "scripted/any"
 Serve = Callable[..., LspClient]
+Script = Callable[[list[dict[str, Any]]], dict[str, Any]]
 
 
 @pytest.fixture
@@ -41,13 +42,13 @@ def serve(home: Path) -> Iterator[Serve]:
 
 
 @pytest.fixture
-def script(home: Path) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
+def script(home: Path) -> Script:
     """Writes the rules of the scripted provider; gives the settings that use them."""
 
     def write(rules: list[dict[str, Any]]) -> dict[str, Any]:
         home.mkdir(parents=True, exist_ok=True)
-        file = home / "script.yaml"
-        file.write_text(json.dumps(rules))
+        file = home / "any.yaml"
+        file.write_text(json.dumps(rules, ensure_ascii=False))
         return {"model": MODEL, "providers": {"scripted": {"scripts": str(file)}}}
 
     return write
@@ -60,7 +61,9 @@ def calls(*tools: tuple[str, dict[str, Any]], text: str = "") -> dict[str, Any]:
 
 def plan(*tasks: dict[str, Any]) -> dict[str, Any]:
     """The rule that answers the planner."""
-    complete = [{"role": "coder", "instructions": f"do {task['id']}", "title": task["id"], **task} for task in tasks]
+    complete = [
+        {"role": "coder", "instructions": f"do {task['id']}", "title": task["id"], **task} for task in tasks
+    ]
     return {"match": {"role": "lead"}, "answer": calls(("submit_plan", {"tasks": complete}))}
 
 

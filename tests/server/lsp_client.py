@@ -152,7 +152,9 @@ class LspClient:
     def check(self, *, allow_errors: bool = False) -> None:
         if allow_errors:
             return
-        shown = [item.params for item in self.received if item.method == "window/showMessage" and not item.used]
+        shown = [
+            item.params for item in self.received if item.method == "window/showMessage" and not item.used
+        ]
         assert not [item for item in shown if item["type"] == 1], shown
         assert not self.refusals, self.refusals
         assert b"Traceback" not in self.errors, self.errors.decode(errors="replace")[-8000:]
@@ -283,9 +285,11 @@ class LspClient:
     def _serve(self, message: Json) -> None:
         handler = self._handlers.get(message["method"])
         reply: Json = {"jsonrpc": "2.0", "id": message["id"]}
+        if handler is None:
+            error = {"code": -32601, "message": f"no {message['method']} here"}
+            self._reply(reply | {"error": error})
+            return
         try:
-            if handler is None:
-                raise Refused(-32601, f"no {message['method']} here")
             result = handler(message.get("params"))
         except Refused as refused:
             self._reply(reply | {"error": {"code": refused.code, "message": str(refused)}})
