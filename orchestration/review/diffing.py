@@ -19,6 +19,9 @@ _MAX_OCCURRENCES = 64
 _MAX_SCRIPT = 256
 # Runs up to which the heaviest chain is found exactly; beyond, the longest chain of single lines.
 _MAX_CHAIN = 256
+# From this many lines on, only every so many of them are tried as anchors first.
+_LARGE = 4_096
+_STRIDE = 16
 # Comparisons the histogram search may spend on one diff.
 _WORK = 4_000_000
 
@@ -156,17 +159,21 @@ class _Search:
 
     def _by_unique_lines(self, region: _Region) -> bool:
         a0, a1, b0, b1 = region
-        part = self._a[a0:a1]
-        other = self._b[b0:b1]
-        count_b = Counter(other)
-        count_a = Counter(part)
-        unique = {item for item, n in count_a.items() if n == 1 and count_b.get(item) == 1}
-        if not unique:
-            return False
+        part, other = self._a[a0:a1], self._b[b0:b1]
+        count_a, count_b = Counter(part), Counter(other)
         place = dict(zip(other, range(b0, b1), strict=True))
-        pairs = [(i, place[item]) for i, item in enumerate(part, a0) if item in unique]
-        self._follow(_chain(pairs), region)
-        return True
+        # In a large region every so many lines is enough to find the diagonals; what lies between them is
+        # looked at again, line by line.
+        for stride in (_STRIDE, 1) if len(part) >= _LARGE else (1,):
+            pairs = [
+                (i, place[item])
+                for i, item in zip(range(a0, a1, stride), part[::stride], strict=True)
+                if count_a[item] == 1 and count_b.get(item) == 1
+            ]
+            if pairs:
+                self._follow(_chain(pairs), region)
+                return True
+        return False
 
     def _follow(self, runs: list[_Run], region: _Region) -> None:
         """Matches along the diagonals of `runs` and leaves what lies between for later."""
@@ -237,6 +244,8 @@ class _Search:
     def _by_shortest_script(self, region: _Region) -> None:
         """The greedy O(ND) search, given up beyond `_MAX_SCRIPT` edits: then the region is replaced."""
         a0, a1, b0, b1 = region
+        if set(self._a[a0:a1]).isdisjoint(self._b[b0:b1]):
+            return
         n, m = a1 - a0, b1 - b0
         reach = {1: 0}
         history: list[dict[int, int]] = []

@@ -16,7 +16,7 @@ where none can be, or that has no file name makes the whole text malformed.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestration.edits.model import FileEdit, TextReplacement
 from orchestration.edits.parse.malformed import MalformedEditError
@@ -62,7 +62,13 @@ class _Parser:
             self.path = self._name(since) or self.path
             if not self.path:
                 raise self._malformed("no file name above the block; put the file's path on a line before it")
-            edits.append(self._block(len(opener[2])))
+            start = self.at
+            block = self._block(len(opener[2]))
+            if edits and edits[-1].path == self.path:
+                # One edit for blocks in a row, so that their file is read and written once.
+                edits[-1] = replace(edits[-1], replacements=(*edits[-1].replacements, block))
+            else:
+                edits.append(FileEdit(path=self.path, action="update", replacements=(block,), at=start + 1))
             since = self.at
         if not edits:
             raise MalformedEditError("no SEARCH/REPLACE block in the text")
@@ -71,7 +77,7 @@ class _Parser:
     def _malformed(self, message: str, at: int | None = None) -> MalformedEditError:
         return MalformedEditError(message, line=(self.at if at is None else at) + 1, path=self.path)
 
-    def _block(self, width: int) -> FileEdit:
+    def _block(self, width: int) -> TextReplacement:
         """The block that opens at the present line; leaves `at` behind it."""
         start = self.at
         closed = self._end(start)
@@ -89,17 +95,10 @@ class _Parser:
                 own[1],
             )
         self.at = closed + 1
-        return FileEdit(
-            path=self.path,
-            action="update",
-            replacements=(
-                TextReplacement(
-                    search="".join(line + "\n" for line in self.lines[start + 1 : own[0]]),
-                    replace="".join(line + "\n" for line in self.lines[own[0] + 1 : closed]),
-                    whole_lines=True,
-                    at=start + 1,
-                ),
-            ),
+        return TextReplacement(
+            search="".join(line + "\n" for line in self.lines[start + 1 : own[0]]),
+            replace="".join(line + "\n" for line in self.lines[own[0] + 1 : closed]),
+            whole_lines=True,
             at=start + 1,
         )
 
@@ -123,21 +122,22 @@ class _Parser:
         return dividers[1]
 
     def _name(self, since: int) -> str:
-        """The file name above the block: on the nearest line that is not blank, or in the fence's own line."""
+        """The file name above the block: behind the language in the fence's own line, else on the nearest
+        line that is not blank, else in place of the language.
+        """
+        weak = ""
         for line in reversed(self.lines[since : self.at]):
             fence = _FENCE.match(line)
-            if fence is not None:
-                words = [
-                    word
-                    for word in (fence[2].strip(), fence[1].rpartition(":")[2])
-                    if "." in word or "/" in word
-                ]
-                if words and _PATH.match(words[0]):
-                    return words[0]
+            if fence is None:
+                if line.strip():
+                    return _as_path(line) or weak
                 continue
-            if line.strip():
-                return _as_path(line)
-        return ""
+            for named in (fence[2].strip(), fence[1].rpartition(":")[2] if ":" in fence[1] else ""):
+                if _PATH.match(named) and ("." in named or "/" in named):
+                    return named
+            if _PATH.match(fence[1]) and ("." in fence[1] or "/" in fence[1]):
+                weak = fence[1]
+        return weak
 
 
 def _as_path(line: str) -> str:
