@@ -1,6 +1,6 @@
 """Everything the engine of one workspace is given by the composition root."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -28,7 +28,8 @@ class ModelSource(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnginePorts:
     """`trusted()` is asked anew each time: trust may be given or taken while runs are under way.
-    `interactive`: somebody can answer approvals. `version` is the program's, `pid` this process.
+    `interactive`: somebody can answer approvals. `environ` is where programs are looked for. `version` is
+    the program's, `pid` this process.
     """
 
     root: Path
@@ -50,6 +51,7 @@ class EnginePorts:
     baseline: Baseline
     trusted: Callable[[], bool]
     interactive: bool
+    environ: Mapping[str, str]
     server_id: str
     pid: int
     version: str

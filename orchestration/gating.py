@@ -52,6 +52,8 @@ async def pass_gates(
         approve=lambda subject, detail: live.ask("protected_change", subject, task_id=task_id, detail=detail),
         settings=_settings(ports, live),
         baseline=ports.baseline,
+        merged=() if spec is not None else _merged(live),
+        environ=ports.environ,
     )
     events: list[ev.Event] = []
     unverified: list[str] = []
@@ -91,6 +93,10 @@ async def why_no_process(ports: EnginePorts, live: LiveRun, task_id: str | None)
         return "approval is `ask` and nobody can be asked here (use --approval auto)"
     allowed = await live.ask("command", _TESTS_SUBJECT, task_id=task_id)
     return "" if allowed else "running the tests was not allowed"
+
+
+def _merged(live: LiveRun) -> tuple[TaskSpec, ...]:
+    return tuple(task.spec for task in live.state.tasks.values() if task.status == "merged")
 
 
 def _settings(ports: EnginePorts, live: LiveRun) -> QualitySettings:
