@@ -8,7 +8,6 @@ import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -81,10 +80,13 @@ def remove_tree(path: Path) -> None:
         path.unlink(missing_ok=True)
         return
 
-    def open_up(function: Callable[[str], object], name: str, _: object) -> None:
-        for place in (Path(name).parent, Path(name)):
-            if not place.is_symlink() and place.is_dir():
-                place.chmod(stat.S_IRWXU)
-        function(name)
-
-    shutil.rmtree(path, onerror=open_up)
+    try:
+        shutil.rmtree(path)
+    except PermissionError:
+        path.chmod(stat.S_IRWXU)
+        for place, folders, _ in os.walk(path):
+            for name in folders:
+                below = Path(place, name)
+                if not below.is_symlink():
+                    below.chmod(stat.S_IRWXU)
+        shutil.rmtree(path)
