@@ -26,7 +26,6 @@ from orchestration.edits.text import (
     BinaryContentError,
     FileText,
     UnencodableTextError,
-    content_of,
     contents_of,
 )
 from orchestration.errors import AntiphonError
@@ -269,6 +268,6 @@ def _rewritten(data: bytes, content: str) -> bytes:
         return _encoded(content)
     if not file.lines or not content:
         return file.with_text(content).encode()
-    old = [content_of(line) for line in file.lines]
+    old = file.contents
     chunk = Chunk(lines=lines_between(old, contents_of(content)), final_newline=content[-1] in "\r\n")
     return file.with_lines(splice(file.lines, chunk, Match(0, len(old), "exact"))).encode()

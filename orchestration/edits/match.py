@@ -137,7 +137,7 @@ class _Haystack:
     def __init__(self, contents: Sequence[str]) -> None:
         self._contents = contents
         # No line has a newline inside, so "\nline\nline\n" is found at whole lines only.
-        self._text = "\n" + "".join(content + "\n" for content in contents)
+        self._text = "\n".join(("", *contents, ""))
         self._index: dict[str, list[int]] | None = None
         self._searches = 0
 
@@ -149,7 +149,7 @@ class _Haystack:
         return self._by_text(wanted) if self._searches <= _FEW_SEARCHES else self._by_index(wanted)
 
     def _by_text(self, wanted: Sequence[str]) -> list[int]:
-        needle = "\n" + "".join(content + "\n" for content in wanted)
+        needle = "\n".join(("", *wanted, ""))
         found: list[int] = []
         line = counted = 0
         at = self._text.find(needle)

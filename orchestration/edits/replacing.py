@@ -13,7 +13,7 @@ from orchestration.edits.model import Chunk, ChunkGroup, Refusal, TextReplacemen
 from orchestration.edits.nearest import absent_reason, ambiguous_reason, numbered
 from orchestration.edits.placement import Unplaced, margins_of, place
 from orchestration.edits.splice import lines_between, splice, splice_text
-from orchestration.edits.text import FileText, content_of, contents_of
+from orchestration.edits.text import FileText, contents_of
 from orchestration.review.diffing import common_prefix, common_suffix
 
 _NEWLINE = re.compile(r"\r\n|\n|\r")
@@ -37,7 +37,7 @@ def replace_text(file: FileText, edit: TextReplacement) -> tuple[FileText, Tier,
             "exists",
             "the search text is empty and the file exists. Name the lines to replace, or write the whole file.",
         )
-    lines = Lines([content_of(line) for line in file.lines])
+    lines = Lines(file.contents)
     wanted = contents_of(edit.search)
     whole = edit.whole_lines or edit.search[-1] in "\r\n"
     exact = lines.exact(wanted)
@@ -72,7 +72,7 @@ def replace_text(file: FileText, edit: TextReplacement) -> tuple[FileText, Tier,
 
 def replace_chunks(file: FileText, group: ChunkGroup) -> tuple[FileText, list[tuple[Tier, int]]]:
     """The file after all chunks, and for each its tier and 0-based first line. Raises ChunkRefusedError."""
-    lines = Lines([content_of(line) for line in file.lines])
+    lines = Lines(file.contents)
     placed = place(lines, group.chunks)
     if isinstance(placed, Unplaced):
         raise ChunkRefusedError(placed.chunk, placed.refusal, _why(lines, group.chunks[placed.chunk], placed))

@@ -83,6 +83,18 @@ class FileText:
         return natural
 
     @property
+    def contents(self) -> list[str]:
+        """The lines without their endings."""
+        text = self.text
+        if "\r" in text:
+            return [line.rstrip("\r\n") for line in self.lines]
+        # Far faster, and the same: only \n ends a line here.
+        contents = text.split("\n")
+        if not contents[-1]:
+            contents.pop()
+        return contents
+
+    @property
     def text(self) -> str:
         """The whole text, without the byte order mark."""
         return "".join(self.lines)
