@@ -103,10 +103,11 @@ class TaskGraph:
         for spec in specs:
             self.add(spec)
 
-    def add(self, spec: TaskSpec) -> None:
-        """Adds a task; its dependencies must be known (or done) by now."""
+    def add(self, spec: TaskSpec, also: Iterable[str] = ()) -> None:
+        """Adds a task that needs its dependencies, and the tasks `also`."""
         self._dependents.setdefault(spec.id, [])
-        open_needs = [needed for needed in dict.fromkeys(spec.depends_on) if needed not in self._done]
+        needs = dict.fromkeys((*spec.depends_on, *also))
+        open_needs = [needed for needed in needs if needed not in self._done]
         for needed in open_needs:
             self._dependents.setdefault(needed, []).append(spec.id)
         self._waiting[spec.id] = len(open_needs)

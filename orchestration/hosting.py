@@ -18,7 +18,14 @@ from orchestration import events as ev
 from orchestration.agents.roles import packaged_roles
 from orchestration.budget import SpentError
 from orchestration.engine_ports import EnginePorts
-from orchestration.errors import AntiphonError, ConfigurationError, NotFoundError, RunOwnedError, UsageError
+from orchestration.errors import (
+    AntiphonError,
+    ConfigurationError,
+    JournalError,
+    NotFoundError,
+    RunOwnedError,
+    UsageError,
+)
 from orchestration.fold import fold
 from orchestration.graph import problems
 from orchestration.journal.contract import RunExistsError
@@ -145,16 +152,13 @@ class Hosts:
             with hosted.scope:
                 try:
                     await self._within_time(hosted)
-                except AntiphonError as error:
-                    failure = error
                 except Exception as error:  # noqa: BLE001 - one run's fault must not end the others
-                    _log.exception("run %s failed inside", live.state.run_id)
-                    failure = AntiphonError(
-                        f"internal error ({type(error).__name__}: {error}); the log has the details"
-                    )
+                    failure = _failure(error, live.state.run_id)
             cancelled = hosted.scope.cancelled_caught and hosted.spent is None
             with anyio.CancelScope(shield=True):
                 await hosted.life.finish(cancelled=cancelled, failure=hosted.spent or failure)
+        except JournalError:
+            _log.exception("run %s cannot be recorded any more and stops where it is", live.state.run_id)
         finally:
             with anyio.CancelScope(shield=True):
                 del self._hosted[live.state.run_id]
@@ -235,3 +239,15 @@ class Hosts:
         finally:
             with anyio.CancelScope(shield=True):
                 await live.close()
+
+
+def _failure(error: Exception, run_id: str) -> AntiphonError:
+    """The cause of a run's end, for people; errors of task groups are unwrapped."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, JournalError):
+        raise error
+    if isinstance(error, AntiphonError):
+        return error
+    _log.error("run %s failed inside", run_id, exc_info=error)
+    return AntiphonError(f"internal error ({type(error).__name__}: {error}); the log has the details")

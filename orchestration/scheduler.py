@@ -4,6 +4,7 @@ It owns the graph and the cancel scope of each task. How one task is carried out
 module's; what a run does before and after its graph is `lifecycle.py`.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -13,10 +14,13 @@ import anyio.abc
 
 from orchestration import events as ev
 from orchestration.budget import SpentError
+from orchestration.errors import AntiphonError, JournalError
 from orchestration.graph import TaskGraph
 from orchestration.graph_model import TaskSpec
 from orchestration.live_run import LiveRun
 from orchestration.run import ENDED
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +72,9 @@ class Scheduler:
 
     def add(self, specs: list[TaskSpec]) -> None:
         """Adds tasks with their dependencies; tasks that have ended by now count as such."""
-        tasks = self._live.state.tasks
+        tasks, joins = self._live.state.tasks, self._live.state.joins
         for spec in specs:
-            self._graph.add(spec)
+            self._graph.add(spec, also=joins.get(spec.id, ()))
         for spec in specs:
             status = tasks[spec.id].status if spec.id in tasks else "pending"
             if status == "merged":
@@ -161,6 +165,15 @@ class Scheduler:
                 end = await self._carry_out(task_id)
         except SpentError as spent:
             self.stop(spent)
+        except JournalError:
+            raise  # nothing can be recorded any more: the run stops where it is
+        except AntiphonError as error:
+            end = TaskEnd("dead", str(error))
+        except Exception as error:  # noqa: BLE001 - one task's fault must not end its siblings
+            _log.exception("task %s failed inside", task_id)
+            end = TaskEnd(
+                "dead", f"internal error ({type(error).__name__}: {error}); the log has the details"
+            )
         finally:
             self._slots.pop(task_id).free()
             del self._scopes[task_id]

@@ -95,3 +95,12 @@ def test_any_acyclic_graph_is_carried_out_whole_and_in_order(data: st.DataObject
         graph.done(name)
     assert sorted(done) == sorted(spec.id for spec in specs)
     assert graph.open_tasks == 0
+
+
+def test_a_task_may_need_more_than_its_plan_says() -> None:
+    graph = TaskGraph()
+    graph.add(task("a"), also=["join"])
+    graph.add(task("join"))
+    assert [graph.take(), graph.take()] == ["join", None]
+    graph.done("join")
+    assert graph.take() == "a"
