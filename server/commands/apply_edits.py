@@ -41,6 +41,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="how the edits are written (default: found out)",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would happen; write nothing")
+    parser.add_argument(
+        "--allow-protected",
+        action="store_true",
+        help="edit protected files, too: instructions of agents, editors' settings, CI definitions",
+    )
     output_options(parser)
 
 
@@ -54,7 +59,9 @@ def execute(invocation: Invocation) -> int:
     root = resolved(args.root)
     text = _input()
     guard = PathGuard(root)
-    outcome = apply_edits_text(text, args.format, lambda path: read(guard, path))
+    outcome = apply_edits_text(
+        text, args.format, lambda path: read(guard, path, protected=args.allow_protected)
+    )
     if outcome.applied and not args.dry_run:
         write(WorkspaceFiles(root, guard), root, outcome.files)
     code = 0 if outcome.applied else 1
@@ -63,14 +70,16 @@ def execute(invocation: Invocation) -> int:
     return code
 
 
-def read(guard: "PathGuard", path: str) -> "FileContent | None":
-    """What is at a path of an edit; a link is named as one and not followed. Raises PathRefusedError."""
+def read(guard: "PathGuard", path: str, *, protected: bool) -> "FileContent | None":
+    """What is at a path of an edit; a link is named as one and not followed. `protected`: such paths may be
+    edited, too. Raises PathRefusedError.
+    """
     from orchestration.edits.model import FileContent
     from orchestration.errors import PathRefusedError, WorkspaceError
 
     relative = guard.inside(path)
-    if reason := guard.protected(relative):
-        raise PathRefusedError(f"{reason}; edits of a model to it are not applied here")
+    if not protected and (reason := guard.protected(relative)):
+        raise PathRefusedError(f"{reason}, so it is protected; --allow-protected edits it all the same")
     guard.resolve(relative)
     file = guard.root / relative
     try:

@@ -123,6 +123,18 @@ def test_a_refusal_is_a_one_with_its_reason_and_changes_nothing(
     assert outside.read_text() == "    return a - b\n"
 
 
+def test_a_protected_file_by_the_user_s_own_word(edits: Edits) -> None:
+    guide = edits.root / "AGENTS.md"
+    guide.write_text("    return a - b\n")
+    block = BLOCK.replace("calc.py", "AGENTS.md")
+    code, told, _ = edits(block)
+    assert (code, told["edits"][0]["refusal"]) == (1, "path")
+    assert "--allow-protected" in told["edits"][0]["reason"]
+    assert edits(block, "--allow-protected")[0] == 0
+    assert guide.read_text() == "    return a + b\n"
+    assert edits(BLOCK.replace("calc.py", ".git/config"), "--allow-protected")[0] == 1
+
+
 def test_input_that_is_no_text(edits: Edits) -> None:
     code, told, errors = edits(b"\xff\xfe")
     assert (code, told["kind"]) == (2, "UsageError")
