@@ -56,6 +56,14 @@ class Baseline:
             found.update(self._known.get(_key(tree, path), {}))
         return found
 
+    def known_failures(self, tree: str, case_ids: Iterable[str]) -> frozenset[str]:
+        """Of these tests, those known to have failed in `tree`. Runs nothing."""
+        return frozenset(
+            case_id
+            for case_id in case_ids
+            if self._known.get(_key(tree, case_id.split("::", 1)[0]), {}).get(case_id) == "failed"
+        )
+
     async def _recall(self, tree: str, paths: Iterable[str]) -> None:
         if self._cache is None:
             return

@@ -45,6 +45,13 @@ class Processes:
         self._forbidden = (root, *own_folders())
         self.path = clean_path(environ.get("PATH", ""), self._forbidden)
 
+    def without_own(self, env: Mapping[str, str]) -> dict[str, str]:
+        """The same environment with no folder of Antiphon's on its PATH."""
+        if "PATH" not in env:
+            return dict(env)
+        own = {str(folder) for folder in own_folders()}
+        return {**env, "PATH": os.pathsep.join(p for p in env["PATH"].split(os.pathsep) if p not in own)}
+
     def find(self, name: str) -> str | None:
         """The absolute path of a program."""
         return find_program(name, self.path, self._forbidden)

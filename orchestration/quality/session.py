@@ -15,11 +15,14 @@ from orchestration.quality.tree_view import TreeView
 
 @dataclass(slots=True)
 class SessionResult:
-    """`problems`: why results are missing. `slow`: the time limit was the only reason."""
+    """`problems`: why results are missing. `slow`: the time limit was the only reason. `said`: what runners
+    wrote that began and came to no end.
+    """
 
     cases: dict[str, Case] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     slow: bool = False
+    said: list[str] = field(default_factory=list)
 
     def failed(self) -> list[Case]:
         return [case for case in self.cases.values() if case.outcome == "failed"]
@@ -66,6 +69,8 @@ class Session:
         if ran.problem:
             result.problems.append(self._relative(ran.problem))
             slow.append(ran.slow)
+            if ran.said:
+                result.said.append(self._relative(ran.said))
 
     def _relative(self, text: str) -> str:
         for place in (self._bench.checkout, self._bench.scratch):
@@ -85,16 +90,17 @@ async def open_session(
 async def open_bench(context: GateContext, tree: str, view: TreeView) -> AsyncIterator[Bench]:
     """A checkout of `tree` (whose files `view` shows) and a scratch folder, for as long as it is open."""
     task = context.spec.id if context.spec is not None else ""
+    processes = Processes(context.launcher, context.environ, context.root, task)
     async with context.checkouts.acquire(tree) as checkout, scratch_folder(context.executor) as scratch:
         yield Bench(
             checkout=await context.executor.run(checkout.path.resolve),
-            env=checkout.env,
+            env=processes.without_own(checkout.env),
             scratch=scratch,
             view=view,
             root=await context.executor.run(context.root.resolve),
             environ=context.environ,
             settings=context.settings,
-            processes=Processes(context.launcher, context.environ, context.root, task),
+            processes=processes,
             executor=context.executor,
             changed=context.changed,
         )

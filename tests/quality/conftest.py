@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.workspace.git import Git
 from tests.quality.setting import Setting, real_launcher
 
 
@@ -13,7 +14,5 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 async def setting(tmp_path: Path) -> AsyncIterator[Setting]:
-    state = tmp_path / "state"
-    state.mkdir()
-    async with real_launcher(state) as launcher:
-        yield Setting(tmp_path, launcher)
+    async with real_launcher(tmp_path) as launcher:
+        yield Setting(tmp_path, launcher, await Git.find(launcher))

@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestration.edge import SystemClock, ThreadExecutor
@@ -15,64 +14,70 @@ from orchestration.quality.runners import standard_runners
 from orchestration.quality.settings import QualitySettings
 from orchestration.quality.syntax import SyntaxGate
 from orchestration.quality.tests_gate import TestsGate
-from orchestration.workspace.launcher import ProcessLauncher
+from orchestration.workspace.checkouts import Checkout, CheckoutPool
+from orchestration.workspace.git import Git
+from orchestration.workspace.git_objects import GitObjects
 from orchestration.workspace.local_launcher import LocalLauncher
-from orchestration.workspace.memory_objects import MemoryObjects
-from orchestration.workspace.objects import EXECUTABLE, FILE, Change, Entry, ObjectStore
-from orchestration.workspace.tree_codec import EMPTY_TREE
+from orchestration.workspace.objects import EXECUTABLE, FILE, Change, Entry
+from orchestration.workspace.shadow import ShadowRepository
+from orchestration.workspace.snapshotter import LocalSnapshotter
 
 Files = Mapping[str, str | bytes | None]
 
 
-@dataclass
-class FolderCheckout:
-    path: Path
-    env: dict[str, str] = field(default_factory=dict)
+class CountingPool:
+    """The real pool; `acquired` tells which trees were checked out."""
 
-
-class FolderPool:
-    """Stands in for the pool: each tree in a fresh folder."""
-
-    def __init__(self, store: ObjectStore, folder: Path) -> None:
-        self.store = store
-        self.folder = folder
+    def __init__(self, pool: CheckoutPool) -> None:
+        self._pool = pool
         self.acquired: list[str] = []
-        self.links: dict[str, Path] = {}
+        self.held = 0
 
     @asynccontextmanager
-    async def acquire(self, tree: str) -> AsyncIterator[FolderCheckout]:
-        place = self.folder / f"checkout {len(self.acquired)}"
+    async def acquire(self, tree: str) -> AsyncIterator[Checkout]:
         self.acquired.append(tree)
-        for path, entry in self.store.entries(tree):
-            file = place / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(self.store.blob(entry.oid))
-            file.chmod(entry.mode & 0o777)
-        place.mkdir(parents=True, exist_ok=True)
-        for path, target in self.links.items():
-            (place / path).parent.mkdir(parents=True, exist_ok=True)
-            (place / path).symlink_to(target)
-        yield FolderCheckout(place)
+        async with self._pool.acquire(tree) as checkout:
+            self.held += 1
+            try:
+                yield checkout
+            finally:
+                self.held -= 1
 
 
 class Setting:
     """`root` is the user's workspace on the disk; `change` judges an edit of its files by a gate."""
 
-    def __init__(self, folder: Path, launcher: ProcessLauncher) -> None:
-        self.root = folder / "workspace"
+    def __init__(self, folder: Path, launcher: LocalLauncher, git: Git) -> None:
+        self.root = folder / "the workspace"
         self.root.mkdir()
+        self.data = folder / "data"
         self.launcher = launcher
-        self.store = MemoryObjects()
-        self.pool = FolderPool(self.store, folder / "checkouts")
+        self.executor = ThreadExecutor()
+        self.store = GitObjects(ShadowRepository.open(self.data / "snapshots.git"), git)
+        self.pool = CountingPool(
+            CheckoutPool(self.data, self.store, git, launcher, self.root, executor=self.executor)
+        )
+        self._snapshotter = LocalSnapshotter(
+            self.store, self.data, git, clock=SystemClock(), executor=self.executor, environment={}
+        )
         self.baseline = Baseline()
         self.settings = QualitySettings(interpreter=sys.executable, timeout_s=60)
         self.cannot_run = ""
         self.answer = False
         self.asked: list[tuple[str, str]] = []
         self.environ: Mapping[str, str] = os.environ
-        self.base = EMPTY_TREE
+        self.base = ""
         self.tests: Gate = TestsGate(standard_runners())
         self.syntax: Gate = SyntaxGate()
+
+    async def start(self, files: Files) -> None:
+        """Writes the workspace's files and takes the base of them."""
+        for path, text in files.items():
+            assert text is not None
+            file = self.root / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(text.encode() if isinstance(text, str) else text)
+        self.base = (await self._snapshotter.take(self.root)).snapshot
 
     def write(self, files: Files, tree: str | None = None) -> str:
         changes: dict[str, Change | Entry | None] = {}
@@ -84,14 +89,6 @@ class Setting:
             changes[path] = Change(data, EXECUTABLE if data.startswith(b"#!") else FILE)
         return self.store.write(self.base if tree is None else tree, changes)
 
-    def start(self, files: Files) -> None:
-        self.base = self.write(files)
-        for path, text in files.items():
-            assert text is not None
-            file = self.root / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(text.encode() if isinstance(text, str) else text)
-
     def context(
         self, edit: Files, tests: tuple[str, ...] = (), *, final: bool = False, start: str | None = None
     ) -> GateContext:
@@ -101,7 +98,7 @@ class Setting:
             store=self.store,
             checkouts=self.pool,
             launcher=self.launcher,
-            executor=ThreadExecutor(),
+            executor=self.executor,
             clock=SystemClock(),
             root=self.root,
             base=self.base,
@@ -126,8 +123,9 @@ class Setting:
 
 
 @asynccontextmanager
-async def real_launcher(state: Path) -> AsyncIterator[LocalLauncher]:
-    launcher = LocalLauncher(state, "quality-test", clock=SystemClock())
+async def real_launcher(folder: Path) -> AsyncIterator[LocalLauncher]:
+    token = f"quality-{os.getpid()}-{folder.name.strip('_').replace('_', '-').lower()}"
+    launcher = LocalLauncher(folder / "ledger", token, clock=SystemClock(), grace_s=0.3)
     try:
         yield launcher
     finally:

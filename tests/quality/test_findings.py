@@ -81,7 +81,7 @@ async def test_ruffs_columns_are_code_points(setting: Setting) -> None:
     """The golden case: an emoji is one column to ruff and to us, two units in UTF-16, four bytes."""
     setting.settings = replace(setting.settings, ruff=RUFF)
     text = 'x = "😀é"; import os\n'
-    setting.start({"ruff.toml": 'lint.select = ["F401", "E702"]\n', "a.py": "\n"})
+    await setting.start({"ruff.toml": 'lint.select = ["F401", "E702"]\n', "a.py": "\n"})
     review = await review_difference(setting.context({"a.py": text}))
     assert review.notes == ()
     by_rule = {item.rule: item for item in review.findings}
@@ -100,7 +100,7 @@ async def test_ruffs_columns_are_code_points(setting: Setting) -> None:
 @has_ruff
 async def test_findings_are_those_of_the_changed_lines(setting: Setting) -> None:
     setting.settings = replace(setting.settings, ruff=RUFF)
-    setting.start({"ruff.toml": 'lint.select = ["F401"]\n', "a b.py": "import os\n\nx = 1\n"})
+    await setting.start({"ruff.toml": 'lint.select = ["F401"]\n', "a b.py": "import os\n\nx = 1\n"})
     edit: dict[str, str | bytes | None] = {"a b.py": "import os\nimport re\nx = 1\n", "n.md": "x"}
     (found,) = (await review_difference(setting.context(edit))).findings
     assert (found.path, found.start_line, found.severity) == ("a b.py", 1, "warning")
@@ -112,7 +112,7 @@ async def test_findings_are_those_of_the_changed_lines(setting: Setting) -> None
 
 @pytest.mark.anyio
 async def test_what_cannot_be_analyzed_is_said(setting: Setting) -> None:
-    setting.start({"a.py": ""})
+    await setting.start({"a.py": ""})
     setting.environ = {"PATH": "/nowhere"}
     review = await review_difference(setting.context({"a.py": "import os\n"}))
     assert review.notes == ("ruff is not installed",)
@@ -167,7 +167,7 @@ def test_of_equal_lines_the_nearest_is_meant() -> None:
 
 @pytest.mark.anyio
 async def test_the_review_gate(setting: Setting) -> None:
-    setting.start({"a.py": "def total(n):\n    pass\n", "b.bin": b"\0"})
+    await setting.start({"a.py": "def total(n):\n    pass\n", "b.bin": b"\0"})
     asked = []
 
     async def ask(prompt: str) -> str:

@@ -35,7 +35,7 @@ test("nothing", () => {});
 
 @needs("node")
 async def test_node(setting: Setting) -> None:
-    setting.start(
+    await setting.start(
         {"the area/area.mjs": "export const area = () => 0;\n", "the area/area.test.mjs": NODE_TEST}
     )
     good = await setting.change({"the area/area.mjs": "export const area = (a, b) => a * b;\n"})
@@ -53,7 +53,7 @@ async def test_node(setting: Setting) -> None:
 @needs("node")
 async def test_a_node_test_that_hangs(setting: Setting) -> None:
     setting.settings = replace(setting.settings, timeout_s=6)
-    setting.start({"area.mjs": "", "area.test.mjs": NODE_TEST})
+    await setting.start({"area.mjs": "", "area.test.mjs": NODE_TEST})
     report = await setting.change({"area.mjs": "export const area = () => { for (;;); };\n"})
     assert report.outcome in {"blocked", "not_run"}
     assert "6 s" in report.detail + report.feedback
@@ -62,7 +62,7 @@ async def test_a_node_test_that_hangs(setting: Setting) -> None:
 @needs("node")
 async def test_tests_for_a_runner_that_is_not_installed_are_not_run(setting: Setting) -> None:
     package = json.dumps({"devDependencies": {"jest": "*"}, "scripts": {"test": "jest"}})
-    setting.start(
+    await setting.start(
         {
             "package.json": package,
             "a.js": "",
@@ -78,7 +78,9 @@ async def test_tests_for_a_runner_that_is_not_installed_are_not_run(setting: Set
 async def test_a_projects_own_script(setting: Setting) -> None:
     package = json.dumps({"scripts": {"test": "node check.js"}})
     check = "if (require('./a') !== 1) { console.log('a is not one'); process.exit(3); }\n"
-    setting.start({"package.json": package, "a.js": "", "check.js": check, "a.test.js": "require('./a');\n"})
+    await setting.start(
+        {"package.json": package, "a.js": "", "check.js": check, "a.test.js": "require('./a');\n"}
+    )
     assert (await setting.change({"a.js": "module.exports = 1;\n"})).outcome == "passed"
     report = await setting.change({"a.js": "module.exports = 2;\n"})
     assert report.outcome == "blocked"
@@ -88,8 +90,11 @@ async def test_a_projects_own_script(setting: Setting) -> None:
 async def test_node_modules_that_lead_into_the_workspace_are_not_trusted(setting: Setting) -> None:
     if shutil.which("node") is None:
         pytest.skip("node is not installed")
-    setting.start({"libs/money/index.js": "", "a.mjs": "", "a.test.mjs": NODE_TEST})
-    setting.pool.links["node_modules/money"] = setting.root / "libs/money"
+    other_name = setting.root.with_name("alias")
+    other_name.symlink_to(setting.root)
+    (setting.root / "node_modules").mkdir()
+    (setting.root / "node_modules/money").symlink_to(other_name / "libs/money")
+    await setting.start({"libs/money/index.js": "", "a.mjs": "", "a.test.mjs": NODE_TEST})
     report = await setting.change({"a.mjs": "export const area = 0\n"})
     assert report.outcome == "not_run"
     assert "node_modules/money leads to" in report.detail
@@ -122,7 +127,7 @@ func TestStrips(t *testing.T) {
 @pytest.mark.parametrize("module", [True, False])
 async def test_go(setting: Setting, *, module: bool) -> None:
     mod = {"go.mod": "module example.org/area\n\ngo 1.18\n"} if module else {}
-    setting.start({**mod, "area/area.go": "package area\n", "area/area_test.go": GO_TEST})
+    await setting.start({**mod, "area/area.go": "package area\n", "area/area_test.go": GO_TEST})
     head = "package area\n\nfunc Area(a, b int) int { return "
     good = await setting.change({"area/area.go": head + "a * b }\n"})
     assert good.outcome == "passed", good.feedback or good.detail
@@ -137,7 +142,7 @@ async def test_go(setting: Setting, *, module: bool) -> None:
 
 @needs("cargo")
 async def test_rust(setting: Setting) -> None:
-    setting.start(
+    await setting.start(
         {
             "Cargo.toml": '[package]\nname = "area"\nversion = "0.1.0"\nedition = "2021"\n',
             "src/lib.rs": "",
@@ -156,7 +161,7 @@ SHELL_TEST = '#!/bin/sh\nout=$(sh ./greet.sh Ada)\nif [ "$out" != \'Hello, Ada\'
 
 
 async def test_shell(setting: Setting) -> None:
-    setting.start({"g/greet.sh": "", "g/tests/test_greet.sh": SHELL_TEST})
+    await setting.start({"g/greet.sh": "", "g/tests/test_greet.sh": SHELL_TEST})
     good = await setting.change({"g/greet.sh": 'echo "Hello, $1"\n'})
     assert (good.outcome, good.detail) == ("passed", "1 own test passed"), good.feedback
     bad = await setting.change({"g/greet.sh": 'echo "Hi, $1"\n'})
@@ -165,7 +170,7 @@ async def test_shell(setting: Setting) -> None:
 
 async def test_a_configured_command_judges_everything(setting: Setting) -> None:
     setting.settings = replace(setting.settings, test_command=("sh", "check.sh"))
-    setting.start(
+    await setting.start(
         {"check.sh": "grep -q good state || { echo state is $(cat state); exit 1; }\n", "state": "good\n"}
     )
     assert (await setting.change({"state": "good and more\n"})).outcome == "passed"
@@ -182,7 +187,7 @@ async def test_a_configured_command_judges_everything(setting: Setting) -> None:
 
 async def test_a_configured_command_that_takes_tests(setting: Setting) -> None:
     setting.settings = replace(setting.settings, test_command=("sh", "{tests}"))
-    setting.start({"a.sh": "", "test_a.sh": "grep -q good a.sh\n", "test_b.sh": ". ./a.sh\nexit 1\n"})
+    await setting.start({"a.sh": "", "test_a.sh": "grep -q good a.sh\n", "test_b.sh": ". ./a.sh\nexit 1\n"})
     assert (await setting.change({"a.sh": "echo good\n"})).outcome == "passed"
     bad = await setting.change({"a.sh": "echo bad\n"})
     assert bad.outcome == "blocked"
@@ -190,7 +195,7 @@ async def test_a_configured_command_that_takes_tests(setting: Setting) -> None:
 
 
 async def test_the_setup_command_runs_first_and_its_failure_is_not_run(setting: Setting) -> None:
-    setting.start({"a.sh": "", "test_a.sh": "test -f made\n"})
+    await setting.start({"a.sh": "", "test_a.sh": "test -f made\n"})
     setting.settings = replace(setting.settings, setup_command=("touch", "made"))
     assert (await setting.change({"a.sh": "echo\n"})).outcome == "passed"
     setting.settings = replace(setting.settings, setup_command=("sh", "-c", "echo no network; exit 4"))
@@ -205,7 +210,7 @@ async def test_a_program_planted_in_the_workspace_is_never_found(setting: Settin
         (planted / name).write_text("#!/bin/sh\nexit 0\n")
         (planted / name).chmod(0o755)
     setting.environ = {"PATH": os.pathsep.join([str(planted), ".", os.environ["PATH"]])}
-    setting.start({"a.sh": "", "test_a.sh": "#!/bin/bash\nexit 1\n"})
+    await setting.start({"a.sh": "", "test_a.sh": "#!/bin/bash\nexit 1\n"})
     assert (await setting.change({"a.sh": "echo\n"})).outcome == "blocked"
 
 

@@ -19,7 +19,7 @@ NEW_TESTS = TESTS.replace("'Hello'", "'Hi'")
 
 @pytest.mark.anyio
 async def test_a_weakened_test_does_not_pass_without_a_person(setting: Setting) -> None:
-    setting.start({"greet.py": STUB, "test_greet.py": TESTS})
+    await setting.start({"greet.py": STUB, "test_greet.py": TESTS})
     report = await setting.change({"greet.py": NEW, "test_greet.py": "def test_greet():\n    pass\n"})
     assert report.outcome == "blocked"
     assert "- test_greet.py (existing test changed)" in report.feedback
@@ -34,7 +34,7 @@ async def test_a_weakened_test_does_not_pass_without_a_person(setting: Setting) 
 
 @pytest.mark.anyio
 async def test_with_approval_the_new_version_judges(setting: Setting) -> None:
-    setting.start({"greet.py": STUB, "test_greet.py": TESTS})
+    await setting.start({"greet.py": STUB, "test_greet.py": TESTS})
     setting.answer = True
     report = await setting.change({"greet.py": NEW, "test_greet.py": NEW_TESTS})
     assert report.outcome == "passed", report.feedback
@@ -43,7 +43,7 @@ async def test_with_approval_the_new_version_judges(setting: Setting) -> None:
 
 @pytest.mark.anyio
 async def test_a_person_is_not_asked_about_what_fails_anyway(setting: Setting) -> None:
-    setting.start({"greet.py": STUB, "test_greet.py": TESTS})
+    await setting.start({"greet.py": STUB, "test_greet.py": TESTS})
     report = await setting.change({"greet.py": "def greet():\n    return 'Ho'\n", "test_greet.py": NEW_TESTS})
     assert report.outcome == "blocked"
     assert not setting.asked
@@ -52,7 +52,7 @@ async def test_a_person_is_not_asked_about_what_fails_anyway(setting: Setting) -
 
 @pytest.mark.anyio
 async def test_a_deleted_test_and_a_new_configuration_over_existing_tests(setting: Setting) -> None:
-    setting.start(
+    await setting.start(
         {"greet.py": STUB, "test_greet.py": TESTS, "tests/test_more.py": "def test_m():\n    pass\n"}
     )
     report = await setting.change({"greet.py": NEW, "test_greet.py": None})

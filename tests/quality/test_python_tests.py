@@ -42,7 +42,7 @@ def bare_environment(folder: Path) -> None:
 async def test_unittest_where_the_environment_has_no_pytest(setting: Setting) -> None:
     setting.settings = replace(setting.settings, interpreter="")
     bare_environment(setting.root / ".venv")
-    setting.start({"half it/half.py": "", "half it/test_half.py": CASES})
+    await setting.start({"half it/half.py": "", "half it/test_half.py": CASES})
     report = await setting.change({"half it/half.py": RIGHT})
     assert (report.outcome, report.detail) == ("passed", "2 own tests passed")
     report = await setting.change({"half it/half.py": "def half(n):\n    return n + 1\n"})
@@ -56,7 +56,7 @@ async def test_unittest_where_the_environment_has_no_pytest(setting: Setting) ->
 async def test_tests_for_pytest_in_an_environment_without_it_are_not_run(setting: Setting) -> None:
     setting.settings = replace(setting.settings, interpreter="")
     bare_environment(setting.root / ".venv")
-    setting.start({"m.py": "", "test_m.py": "import m\n\ndef test_m():\n    assert m\n"})
+    await setting.start({"m.py": "", "test_m.py": "import m\n\ndef test_m():\n    assert m\n"})
     report = await setting.change({"m.py": "x = 1\n"})
     assert report.outcome == "not_run"
     assert "test_m.py needs pytest" in report.detail
@@ -64,7 +64,7 @@ async def test_tests_for_pytest_in_an_environment_without_it_are_not_run(setting
 
 
 async def test_an_interpreter_that_is_missing_is_named(setting: Setting) -> None:
-    setting.start({"m.py": "", "test_m.py": "def test_m():\n    pass\n"})
+    await setting.start({"m.py": "", "test_m.py": "def test_m():\n    pass\n"})
     setting.settings = replace(setting.settings, interpreter="tools/python")
     report = await setting.change({"m.py": "x = 1\n"})
     assert report.outcome == "not_run"
@@ -82,7 +82,7 @@ async def test_files_of_one_name_in_many_folders(setting: Setting) -> None:
         files[f"{name}/test_it.py"] = (
             f"import solution\ndef test_it():\n    assert solution.NAME == '{name}!'\n"
         )
-    setting.start({"pyproject.toml": "[project]\nname='x'\nversion='1'\n", **files})
+    await setting.start({"pyproject.toml": "[project]\nname='x'\nversion='1'\n", **files})
     report = await setting.change(
         {"one/solution.py": "NAME = 'one!'\n", "two/solution.py": "NAME = 'two!'\n"}
     )
@@ -92,7 +92,7 @@ async def test_files_of_one_name_in_many_folders(setting: Setting) -> None:
 @pytest.mark.parametrize("marked", [True, False])
 async def test_a_package_with_its_tests_below(setting: Setting, *, marked: bool) -> None:
     mark = {"setup.cfg": "[metadata]\nname = x\n"} if marked else {}
-    setting.start(
+    await setting.start(
         {
             **mark,
             "shop/__init__.py": "",
@@ -109,7 +109,7 @@ async def test_a_package_with_its_tests_below(setting: Setting, *, marked: bool)
 
 
 async def test_a_configuration_of_pytest_is_honoured(setting: Setting) -> None:
-    setting.start(
+    await setting.start(
         {
             "pytest.ini": "[pytest]\npythonpath = lib\n",
             "lib/tool.py": "",
@@ -127,7 +127,7 @@ async def test_imports_that_lead_back_into_the_workspace_are_turned_to_the_check
     (packages,) = (setting.root / ".venv/lib").glob("python3*/site-packages")
     (packages / "shop.pth").write_text(f"{setting.root / 'src'}\n")
     test = "import unittest, shop\nclass T(unittest.TestCase):\n    def test_t(self):\n        self.assertEqual(shop.P, 2)\n"
-    setting.start({"src/shop/__init__.py": "P = 1\n", "tests/test_shop.py": test})
+    await setting.start({"src/shop/__init__.py": "P = 1\n", "tests/test_shop.py": test})
     report = await setting.change({"src/shop/__init__.py": "P = 2\n"})
     assert report.outcome == "passed", report.feedback or report.detail
     report = await setting.change({"src/shop/__init__.py": "P = 3\n"})
@@ -135,7 +135,7 @@ async def test_imports_that_lead_back_into_the_workspace_are_turned_to_the_check
 
 
 async def test_tests_that_load_the_workspaces_own_code_are_not_trusted(setting: Setting) -> None:
-    setting.start(
+    await setting.start(
         {
             "shop.py": "P = 2\n",
             "test_shop.py": f"import sys\nsys.path.insert(0, {str(setting.root)!r})\nimport shop\ndef test_t():\n    assert shop.P == 2\n",
@@ -148,7 +148,7 @@ async def test_tests_that_load_the_workspaces_own_code_are_not_trusted(setting: 
 
 async def test_a_test_that_hangs_has_failed_and_is_named(setting: Setting) -> None:
     setting.settings = replace(setting.settings, timeout_s=8)
-    setting.start(
+    await setting.start(
         {"m.py": "", "test_m.py": "import m\ndef test_a():\n    pass\ndef test_m():\n    m.run()\n"}
     )
     report = await setting.change({"m.py": "def run():\n    while True:\n        pass\n"})
@@ -160,7 +160,7 @@ async def test_a_test_that_hangs_has_failed_and_is_named(setting: Setting) -> No
 
 
 async def test_a_module_that_fails_to_load_blocks_and_says_why(setting: Setting) -> None:
-    setting.start({"m.py": "x = 1\n", "test_m.py": "from m import x\ndef test_m():\n    assert x\n"})
+    await setting.start({"m.py": "x = 1\n", "test_m.py": "from m import x\ndef test_m():\n    assert x\n"})
     report = await setting.change({"m.py": "y = 1\n"})
     assert report.outcome == "blocked"
     assert "FAILED test_m.py" in report.feedback
@@ -168,7 +168,7 @@ async def test_a_module_that_fails_to_load_blocks_and_says_why(setting: Setting)
 
 
 async def test_a_run_that_dies_is_not_run(setting: Setting) -> None:
-    setting.start({"m.py": "", "test_m.py": "import m, os\ndef test_m():\n    os._exit(0)\n"})
+    await setting.start({"m.py": "", "test_m.py": "import m, os\ndef test_m():\n    os._exit(0)\n"})
     report = await setting.change({"m.py": "x = 1\n"})
     assert report.outcome == "not_run"
     assert "pytest did not come to its end" in report.detail
@@ -176,7 +176,7 @@ async def test_a_run_that_dies_is_not_run(setting: Setting) -> None:
 
 async def test_a_skipped_test_is_no_passed_test(setting: Setting) -> None:
     skip = "import pytest\nm = pytest.importorskip('m')\ndef test_m():\n    assert m\n"
-    setting.start(
+    await setting.start(
         {
             "m.py": "",
             "test_m.py": skip,
@@ -192,7 +192,7 @@ async def test_a_skipped_test_is_no_passed_test(setting: Setting) -> None:
 
 
 async def test_nothing_is_written_beside_the_sources(setting: Setting) -> None:
-    setting.start(
+    await setting.start(
         {
             "m.py": "",
             "test_m.py": "import m, tempfile, os\ndef test_m():\n    assert 'antiphon-gate' in tempfile.gettempdir()\n    assert os.environ['HOME']\n",
@@ -200,5 +200,5 @@ async def test_nothing_is_written_beside_the_sources(setting: Setting) -> None:
     )
     report = await setting.change({"m.py": "x = 1\n"})
     assert report.outcome == "passed", report.feedback
-    left = {path.name for path in setting.pool.folder.rglob("*") if path.is_file()}
+    left = {path.name for path in setting.data.glob("checkouts/*/tree/**/*") if path.is_file()}
     assert left == {"m.py", "test_m.py"}

@@ -55,7 +55,7 @@ def test_encodings_and_depth() -> None:
 
 @pytest.mark.anyio
 async def test_a_broken_file_is_blocked_with_its_place(setting: Setting) -> None:
-    setting.start({"a.py": "x = 1\n", "b.txt": ""})
+    await setting.start({"a.py": "x = 1\n", "b.txt": ""})
     report = await said(setting, {"a.py": "x = 1\nprint('😀' 'b' c)\n", "b.txt": "x"})
     assert report.outcome == "blocked"
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -74,7 +74,7 @@ async def test_a_broken_file_is_blocked_with_its_place(setting: Setting) -> None
 
 @pytest.mark.anyio
 async def test_outcomes(setting: Setting) -> None:
-    setting.start({"a.py": "x = 1\n", "old.py": "print 'python two'\n", "b.txt": ""})
+    await setting.start({"a.py": "x = 1\n", "old.py": "print 'python two'\n", "b.txt": ""})
     assert (await said(setting, {"a.py": "x = 2\n"})).outcome == "passed"
     assert (await said(setting, {"old.py": "print 'still python two'\n"})).outcome == "not_applicable"
     assert (await said(setting, {"old.py": "print('three')\n"})).outcome == "passed"
@@ -105,7 +105,7 @@ async def test_with_the_languages_own_tool(
 ) -> None:
     if shutil.which(tool) is None:
         pytest.skip(f"{tool} is not installed")
-    setting.start({"x": ""})
+    await setting.start({"x": ""})
     report = await said(setting, {path: good})
     assert report.outcome == "passed", report
     report = await said(setting, {path: bad})
@@ -123,7 +123,7 @@ async def test_with_the_languages_own_tool(
 @pytest.mark.anyio
 async def test_an_absent_tool_leaves_its_language_unchecked(setting: Setting) -> None:
     setting.environ = {"PATH": "/nowhere"}
-    setting.start({"x": ""})
+    await setting.start({"x": ""})
     report = await said(setting, {"a.mjs": "const a = ;\n"})
     assert report.outcome == "not_applicable"
     assert report.detail == "JavaScript not checked, since node is not on PATH"

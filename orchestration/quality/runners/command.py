@@ -72,4 +72,4 @@ def _path(bench: Bench) -> str:
         for place in (".venv/bin", "venv/bin", "node_modules/.bin")
         if (base / place).is_dir()
     ]
-    return os.pathsep.join([*own, bench.processes.path])
+    return os.pathsep.join([*own, bench.env.get("PATH", bench.processes.path)])

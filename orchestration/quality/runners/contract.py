@@ -37,7 +37,9 @@ class Target:
 
 
 def is_below(case_id: str, node: str) -> bool:
-    return case_id == node or (case_id.startswith(node) and case_id[len(node)] in ":[/")
+    return case_id == node or (
+        case_id.startswith(node) and case_id[len(node) :].startswith((":", "[", "/", " > "))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +61,14 @@ class Case:
 @dataclass(frozen=True, slots=True)
 class Ran:
     """The results of a batch; what is here can be trusted. A `problem` (one line: why) says that results
-    are missing; `slow`, that the only problem was the time limit.
+    are missing; `slow`, that the only problem was the time limit. `said` is what the runner wrote when it
+    began and came to no end: the change may be the reason. Empty when it did not begin.
     """
 
     cases: tuple[Case, ...] = ()
     problem: str = ""
     slow: bool = False
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)

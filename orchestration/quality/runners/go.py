@@ -55,9 +55,11 @@ class GoRunner:
             return Ran(problem=done.failure)
         cases, under_way, said = _read(done.output, files)
         if done.timed_out or "panic: test timed out after" in said:
-            return stopped([case for case in cases if case.id != under_way], under_way, limit)
+            return stopped([case for case in cases if case.id != under_way], under_way, limit, said)
         if not cases and done.exit_code != 0:
             broken = said or "the package does not build"
+            if re.search(r"dial tcp|no such host|i/o timeout|proxyconnect|connection refused", broken):
+                return Ran(problem=f"go could not fetch the module's dependencies: {broken[-200:]}")
             return Ran(tuple(Case(target.path, "failed", broken) for target in batch.targets))
         return Ran(tuple(cases))
 

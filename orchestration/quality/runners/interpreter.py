@@ -105,19 +105,29 @@ def python_environment(bench: Bench, python: Python) -> dict[str, str]:
         "ANTIPHON_ROOT": str(bench.root),
         "ANTIPHON_CHECKOUT": str(bench.checkout),
     }
+    env.pop("VIRTUAL_ENV", None)
     if python.environment is not None:
         env["VIRTUAL_ENV"] = str(python.environment)
-        env["PATH"] = f"{python.program.parent}{os.pathsep}{bench.processes.path}"
+        env["PATH"] = f"{python.program.parent}{os.pathsep}{env.get('PATH', bench.processes.path)}"
     return env
 
 
-async def probe_python(bench: Bench, python: Python, folder: str, modules: Sequence[str]) -> Probe | str:
-    """Asks it. Returns why it cannot be asked, when it cannot."""
+def with_places(env: dict[str, str], places: Sequence[str]) -> dict[str, str]:
+    """With `places` at the head of PYTHONPATH."""
+    given = [place for place in env.get("PYTHONPATH", "").split(os.pathsep) if place]
+    found = os.pathsep.join([*places, *given])
+    return {**env, "PYTHONPATH": found} if found else env
+
+
+async def probe_python(
+    bench: Bench, python: Python, folder: str, modules: Sequence[str], first: Sequence[str] = ()
+) -> Probe | str:
+    """Asks it; `first` are places to look in before all others. Returns why it cannot be asked, when it cannot."""
     assets = await bench.executor.run(copy_assets, bench.scratch, (_PROBE,))
     done = await bench.processes.run(
         (str(python.program), str(assets / _PROBE), *modules),
         cwd=bench.path(folder),
-        env=python_environment(bench, python),
+        env=with_places(python_environment(bench, python), first),
         purpose="find out about the tests' Python",
     )
     answer = next((line for line in done.output.splitlines() if line.startswith("antiphon-probe ")), None)

@@ -107,9 +107,10 @@ class JavaScriptRunner:
         if done.timed_out:
             # A file that is stopped reports itself as failed, and its tests may never have been heard of.
             heard = [case for case in cases if case.id != target.path]
-            return stopped(heard, under_way or target.path, bench.settings.timeout_s)
+            return stopped(heard, under_way or target.path, bench.settings.timeout_s, done.output)
         if not ended:
-            return Ran(tuple(cases), f"node did not come to its end: {plain(done.output)[-300:]}")
+            said = plain(done.output)
+            return Ran(tuple(cases), f"node did not come to its end: {said[-300:]}", said=said)
         return Ran(tuple(cases))
 
     async def _version(self, bench: Bench, node: str) -> tuple[int, int]:
@@ -174,10 +175,11 @@ async def _reporting(bench: Bench, batch: Batch) -> Ran:
     if done.failure:
         return Ran(problem=done.failure)
     if done.timed_out:
-        return stopped([], "", bench.settings.timeout_s)
+        return stopped([], "", bench.settings.timeout_s, done.output)
     cases = jest_cases(await bench.executor.run(read_file, report), str(bench.checkout))
     if cases is None:
-        return Ran(problem=f"{tool} did not come to its end: {plain(done.output)[-300:]}")
+        said = plain(done.output)
+        return Ran(problem=f"{tool} did not come to its end: {said[-300:]}", said=said)
     return Ran(tuple(cases))
 
 

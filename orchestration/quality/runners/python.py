@@ -5,7 +5,6 @@ so that modules of the same name never meet. Results are trusted only when every
 came from the checkout, not from the user's workspace (an editable install leads there).
 """
 
-import os
 import re
 import tomllib
 from collections import defaultdict
@@ -23,8 +22,9 @@ from orchestration.quality.runners.interpreter import (
     probe_python,
     python_environment,
     strays,
+    with_places,
 )
-from orchestration.quality.runners.report import Report, read_file, read_report, stopped
+from orchestration.quality.runners.report import Report, plain, read_file, read_report, stopped
 from orchestration.quality.tree_view import TreeView, ancestors, folder_of, join, name_of, suffix_of
 
 _MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "manage.py", "requirements.txt")
@@ -87,6 +87,13 @@ class PythonRunner:
         if isinstance(probe, str):
             return Ran(problem=probe)
         twins, _ = strays(bench, probe)
+        if twins:
+            again = await probe_python(bench, python, batch.folder, modules, twins)
+            still = strays(bench, again)[1] if not isinstance(again, str) else modules
+            if still:
+                return Ran(
+                    problem=f"the import of {still[0]} leads into the workspace, not into the checkout"
+                )
         return await _Run(bench, batch, python, probe, twins).run()
 
 
@@ -106,9 +113,7 @@ class _Run:
         assets = await bench.executor.run(
             copy_assets, bench.scratch, ("antiphon_pytest.py", "antiphon_unittest.py", "pytest.ini")
         )
-        env = python_environment(bench, self._python)
-        given = [place for place in env.get("PYTHONPATH", "").split(os.pathsep) if place]
-        env["PYTHONPATH"] = os.pathsep.join([str(assets), *self._twins, *given])
+        env = with_places(python_environment(bench, self._python), [str(assets), *self._twins])
         env["ANTIPHON_REPORT"] = str(self._report)
         arguments = self._pytest() if self._probe.has_pytest else self._unittest(assets)
         done = await bench.processes.run(
@@ -128,7 +133,7 @@ class _Run:
         bench, folder = self._bench, self._batch.folder
         options = [
             "-m", "pytest", "-p", "antiphon_pytest", "-p", "no:cacheprovider",
-            "--continue-on-collection-errors", f"--confcutdir={bench.checkout}", "-q", "--color=no",
+            "--continue-on-collection-errors", "--maxfail=0", f"--confcutdir={bench.checkout}", "-q", "--color=no",
         ]  # fmt: skip
         if configured_at(bench.view, folder) is None:
             # pytest would go on looking above the checkout.
@@ -156,9 +161,11 @@ class _Run:
                 f"the tests loaded {name} from {place}, not from the checkout: what they say is about other code",
             )
         if timed_out:
-            return stopped(cases, report.under_way, self._bench.settings.timeout_s)
+            return stopped(cases, report.under_way, self._bench.settings.timeout_s, output)
         if not report.ended:
-            return Ran(tuple(cases), f"{tool} did not come to its end: {_last_line(output)}")
+            return Ran(
+                tuple(cases), f"{tool} did not come to its end: {_last_line(output)}", said=plain(output)
+            )
         if tool == "unittest":
             lacking = _need_pytest(self._bench.view, report)
             if lacking:
@@ -167,7 +174,7 @@ class _Run:
                     f"{lacking} needs pytest, which {self._python.program} (Python {self._probe.version}) lacks",
                 )
         elif not cases and "ERROR: " in output:
-            return Ran((), f"pytest refused to run: {_last_line(output)}")
+            return Ran((), f"pytest refused to run: {_last_line(output)}", said=plain(output))
         return Ran(tuple(cases))
 
 

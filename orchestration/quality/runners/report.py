@@ -103,7 +103,7 @@ def _case(case_id: str, phases: Iterable[dict[str, Any]]) -> Case:
     return Case(case_id, outcome, text.strip(), sum(float(phase.get("seconds", 0.0)) for phase in found))
 
 
-def stopped(cases: Sequence[Case], under_way: str, limit_s: float) -> Ran:
+def stopped(cases: Sequence[Case], under_way: str, limit_s: float, said: str = "") -> Ran:
     """What a run says that was ended by its time limit: a test that hangs has failed, a slow run has not
     been seen to its end.
     """
@@ -112,7 +112,7 @@ def stopped(cases: Sequence[Case], under_way: str, limit_s: float) -> Ran:
         hung = Case(under_way, "failed", f"{HUNG}: stopped after {limit_s:g} s.", left)
         return Ran((*cases, hung))
     why = f"the tests were stopped after {limit_s:g} s; {len(cases)} had a result by then"
-    return Ran(tuple(cases), why, slow=True)
+    return Ran(tuple(cases), why, slow=True, said=plain(said) or why)
 
 
 def whole_run(done: Finished, targets: Sequence[Target], limit_s: float, what: str) -> Ran:
@@ -120,7 +120,8 @@ def whole_run(done: Finished, targets: Sequence[Target], limit_s: float, what: s
     if done.failure:
         return Ran(problem=done.failure)
     if done.timed_out:
-        return Ran(problem=f"{what} was stopped after {limit_s:g} s", slow=True)
+        why = f"{what} was stopped after {limit_s:g} s"
+        return Ran(problem=why, slow=True, said=f"{why}\n{plain(done.output)}".strip())
     outcome: CaseOutcome = "passed" if done.exit_code == 0 else "failed"
     output = "" if outcome == "passed" else plain(done.output)
     ids = [case_id for target in targets for case_id in target.ids]

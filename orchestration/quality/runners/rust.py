@@ -58,7 +58,7 @@ class RustRunner:
             return Ran(problem=done.failure)
         cases = read_cargo(plain(done.output), batch.folder)
         if done.timed_out:
-            return stopped(cases, "", limit)
+            return stopped(cases, "", limit, done.output)
         if not cases and done.exit_code != 0:
             said = plain(done.output)
             if re.search(r"failed to (get|download|fetch)|could not (resolve host|connect)|network", said):

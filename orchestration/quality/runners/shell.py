@@ -55,7 +55,7 @@ class ShellRunner:
         if not cases:
             return whole_run(done, batch.targets, limit, target.path)
         if done.timed_out:
-            return stopped(cases, "", limit)
+            return stopped(cases, "", limit, done.output)
         if done.exit_code != 0 and not any(case.outcome == "failed" for case in cases):
             cases.append(Case(target.path, "failed", plain(done.output)))
         return Ran(tuple(cases))

@@ -43,7 +43,7 @@ def _text(report: Any) -> str:
 class _Reporter:
     def __init__(self, config: Any) -> None:
         self.config = config
-        self.root = str(config.rootdir)
+        self.root = str(getattr(config, "rootpath", None) or config.rootdir)
         self.worker = hasattr(config, "workerinput")
 
     def place(self, nodeid: str) -> tuple[str, str]:
