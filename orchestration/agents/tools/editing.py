@@ -8,8 +8,8 @@ import msgspec
 
 from orchestration.agents.tools.contract import Tool, ToolMistakeError, ToolOutcome, Workbench, parameters
 from orchestration.edits.apply import apply_edits
-from orchestration.edits.model import FileContent, FileEdit, TextReplacement
-from orchestration.edits.text import BinaryContentError, FileText, UnencodableTextError
+from orchestration.edits.model import FileContent, FileEdit
+from orchestration.edits.parse.tool_forms import edit_file, write_file
 from providers.messages import ToolSpec
 
 _PATH = {"type": "string", "description": "Path relative to the workspace root"}
@@ -43,24 +43,20 @@ async def _edit_file(bench: Workbench, wanted: EditFile) -> ToolOutcome:
     if not wanted.edits:
         raise ToolMistakeError("`edits` is empty; give at least one {search, replace}.")
     path = await _writable(bench, wanted.path)
-    replacements = tuple(TextReplacement(search=edit.search, replace=edit.replace) for edit in wanted.edits)
-    outcome = apply_edits(
-        [FileEdit(path=path, action="update", replacements=replacements)],
-        lambda name: _content(bench, name),
-    )
-    if not outcome.applied:
-        return ToolOutcome(outcome.explain(), is_error=True, subject=path)
-    for file in outcome.files:
-        if file.after is not None:
-            bench.tree.write(file.path, file.after)
-    return ToolOutcome(outcome.explain(), subject=path)
+    return _apply(bench, edit_file(path, [(edit.search, edit.replace) for edit in wanted.edits]))
 
 
 async def _write_file(bench: Workbench, wanted: WriteFile) -> ToolOutcome:
     path = await _writable(bench, wanted.path)
-    before = bench.tree.read(path)
-    bench.tree.write(path, _encoded(wanted.content, before))
-    return ToolOutcome(f"{'created' if before is None else 'replaced'} {path}", subject=path)
+    return _apply(bench, write_file(path, wanted.content))
+
+
+def _apply(bench: Workbench, edit: FileEdit) -> ToolOutcome:
+    outcome = apply_edits([edit], lambda name: _content(bench, name))
+    for file in outcome.files:
+        if file.after is not None:
+            bench.tree.write(file.path, file.after)
+    return ToolOutcome(outcome.explain(), is_error=not outcome.applied, subject=edit.path)
 
 
 async def _move_file(bench: Workbench, wanted: MoveFile) -> ToolOutcome:
@@ -91,26 +87,9 @@ async def _writable(bench: Workbench, name: str) -> str:
 
 def _content(bench: Workbench, path: str) -> FileContent | None:
     data = bench.tree.read(path)
-    return None if data is None else FileContent(data)
-
-
-def _encoded(content: str, before: bytes | None) -> bytes:
-    """The new content in the encoding of the file it replaces; its CRLF is kept where the model, as
-    models do, wrote LF only.
-    """
-    if before is None:
-        return content.encode("utf-8", errors="surrogatepass")
-    try:
-        old = FileText.decode(before)
-    except BinaryContentError:
-        return content.encode()
-    text = content.removeprefix("\ufeff")
-    if old.lines and "\r" not in text and all(line.endswith("\r\n") for line in old.lines[:-1] or old.lines):
-        text = text.replace("\n", "\r\n")
-    try:
-        return FileText((text,), old.encoding, old.bom).encode()
-    except UnencodableTextError:
-        return text.encode()
+    if data is None:
+        return FileContent(kind="directory") if bench.tree.is_folder(path) else None
+    return FileContent(data)
 
 
 EDIT_FILE = Tool(
