@@ -56,6 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"antiphon {_version()}\n")
         return 0
     name = words[0]
+    if name == "serve" and words[1:] in ([], ["--stdio"]):
+        from server.commands.serve import serve  # no parser, no settings: 30 ms that an editor waits for
+
+        return serve()
     if name not in COMMANDS:
         sys.stderr.write(_unknown(name))
         return USAGE

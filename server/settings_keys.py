@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 WorkspaceRule = Literal["lower", "trusted", "never"]
 """What a workspace's own file may do: lower the value of the layers below it, set it once the user
@@ -44,6 +43,8 @@ def model_id(value: object) -> str:
 
 
 def url(value: object) -> str:
+    from urllib.parse import urlsplit  # 4 ms for a key that few set
+
     address = text(value)
     try:
         parts = urlsplit(address)

@@ -1,11 +1,14 @@
-"""`antiphon serve`: the language server on standard input and output."""
+"""`antiphon serve`: the language server on standard input and output.
 
-import argparse
+An editor waits for this one, so `cli.py` calls `serve` without reading options where there are none to read.
+"""
+
 from typing import TYPE_CHECKING
 
-from server.commands.invocation import Invocation
-
 if TYPE_CHECKING:
+    import argparse
+
+    from server.commands.invocation import Invocation
     from server.composition import Composition
 
 EXAMPLES = """  antiphon serve --stdio
@@ -15,20 +18,24 @@ An editor starts this; a person has no use for it. In Neovim:
 """
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
+def configure(parser: "argparse.ArgumentParser") -> None:
     parser.add_argument("--stdio", action="store_true", help="the only transport, and so the default")
     # Language clients add this one by themselves; the process id also comes with `initialize`.
-    parser.add_argument("--clientProcessId", help=argparse.SUPPRESS)
+    parser.add_argument("--clientProcessId", help="of no use here")
 
 
-def execute(invocation: Invocation) -> int:
+def execute(invocation: "Invocation") -> int:
+    del invocation
+    return serve()
+
+
+def serve() -> int:
     from server.stdio import main_stdio
 
-    del invocation
+    return main_stdio(_compose)
 
-    def compose() -> "Composition":
-        from server.app import Served  # the engine and all it needs, after `initialize` has been answered
 
-        return Served()
+def _compose() -> "Composition":
+    from server.app import Served  # the engine and all it needs, after `initialize` has been answered
 
-    return main_stdio(compose)
+    return Served()
