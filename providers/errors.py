@@ -7,13 +7,18 @@ ProviderError
 ├── ModelNotFoundError            the server knows no such model (404)
 ├── InvalidRequestError           the server refused the request as malformed (other 4xx)
 ├── ContextOverflowError          the conversation does not fit the model's window
+│   └── PromptTruncatedError      a local server cut the conversation without saying so
 ├── RateLimitError                429, retryable, with the server's delay where it gave one
 ├── QuotaExhaustedError           credit or quota is used up: not retryable
 ├── OverloadedError               5xx, 529: retryable
+│   └── CircuitOpenError          the endpoint failed too often just now; nothing was sent
 ├── ConnectionFailedError         no connection, or it broke: retryable
 ├── ProviderTimeoutError          a time limit passed: retryable
 ├── BadResponseError              what came back is not an answer (HTML, broken stream, truncation)
+├── AnswerCancelledError          the server says that it cancelled the answer: retryable
 └── RefusalError                  the model or a content filter refused
+
+A call that its caller cancels raises no ProviderError: the cancellation passes through.
 """
 
 
@@ -65,6 +70,10 @@ class ContextOverflowError(ProviderError):
         self.limit = limit
 
 
+class PromptTruncatedError(ContextOverflowError):
+    """Raised when a local server read far fewer tokens than it was sent: it cut the conversation silently."""
+
+
 class RateLimitError(ProviderError):
     """Raised on 429 with a limit that passes."""
 
@@ -81,6 +90,10 @@ class OverloadedError(ProviderError):
     retryable = True
 
 
+class CircuitOpenError(OverloadedError):
+    """Raised without a request while an endpoint that kept failing is left alone; `retry_after` says how long."""
+
+
 class ConnectionFailedError(ProviderError):
     """Raised when no connection can be made or it broke before the answer was whole."""
 
@@ -95,6 +108,12 @@ class ProviderTimeoutError(ProviderError):
 
 class BadResponseError(ProviderError):
     """Raised when what came back is not a whole, valid answer."""
+
+    retryable = True
+
+
+class AnswerCancelledError(ProviderError):
+    """Raised when the server reports that it cancelled the answer."""
 
     retryable = True
 

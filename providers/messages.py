@@ -12,10 +12,20 @@ from providers.usage import Usage
 
 Role = Literal["system", "user", "assistant", "tool"]
 StopReason = Literal["end", "tool_calls", "length", "content_filter", "other"]
+Effort = Literal["off", "low", "medium", "high"]
 
 
 class Text(msgspec.Struct, frozen=True, tag="text", tag_field="kind"):
     text: str
+
+
+class Image(msgspec.Struct, frozen=True, tag="image", tag_field="kind"):
+    """A picture as input. `media_type` is one of image/png, image/jpeg, image/gif, image/webp; `data` its bytes
+    (base64 in the journal).
+    """
+
+    media_type: str
+    data: bytes
 
 
 class ToolCall(msgspec.Struct, frozen=True, tag="tool_call", tag_field="kind"):
@@ -41,7 +51,7 @@ class Opaque(msgspec.Struct, frozen=True, tag="opaque", tag_field="kind"):
     data: str
 
 
-Part = Text | ToolCall | ToolResult | Opaque
+Part = Text | Image | ToolCall | ToolResult | Opaque
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -81,8 +91,19 @@ class ToolSpec(msgspec.Struct, frozen=True):
     parameters: dict[str, Any]
 
 
+class OutputSchema(msgspec.Struct, frozen=True):
+    """The answer is to be one JSON text that fits `schema` (a JSON Schema of an object). Where an API has no such
+    setting, the model is made to call a tool of this name, and its arguments become the answer's text.
+    """
+
+    name: str
+    schema: dict[str, Any]
+
+
 class RequestLabels(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who asks. Never sent over the wire: for logs, limits and the scripted provider."""
+    """Who asks. Never sent over the wire: for logs, limits and the scripted provider. Of the calls of one run
+    that wait for the same limit, those of the higher `priority` go first.
+    """
 
     run_id: str = ""
     task_id: str = ""
@@ -90,31 +111,43 @@ class RequestLabels(msgspec.Struct, frozen=True, omit_defaults=True):
     role: str = ""
     attempt: int = 1
     turn: int = 1
+    priority: int = 0
 
 
 class Request(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One model call. `model` is the name within the provider, without the provider's prefix."""
+    """One model call. `model` is the name within the provider, without the provider's prefix.
+
+    `reasoning` None leaves the model its own default. `tool_choice`: None lets the model choose, `required` makes
+    it call some tool, any other text is the name of the tool it must call.
+    """
 
     model: str
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
     max_output_tokens: int | None = None
     temperature: float | None = None
+    reasoning: Effort | None = None
+    output: OutputSchema | None = None
+    tool_choice: str | None = None
     labels: RequestLabels = RequestLabels()
 
 
 class TextDelta(msgspec.Struct, frozen=True):
     """A piece of a streaming answer, for display only: it may be dropped. `restart`: the call is made anew
-    after a fault, so what was shown of this answer before is void.
+    after a fault, so what was shown of this answer before is void. `waiting` (with an empty text): the call waits
+    for a limit for about so many seconds, for what `reason` says.
     """
 
     text: str
     restart: bool = False
+    waiting: float = 0.0
+    reason: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True):
     """A whole answer. `model` is what the server says it used. `discarded_attempts` counts broken-off
-    answers before this one: they may have been billed, and `usage` does not hold them.
+    answers before this one: they may have been billed, and `usage` does not hold them. `reasoning` is what the
+    model showed of its thinking, for display; what must go back to the API is in `message`.
     """
 
     message: Message
@@ -122,3 +155,4 @@ class Answer(msgspec.Struct, frozen=True):
     usage: Usage
     model: str = ""
     discarded_attempts: int = 0
+    reasoning: str = ""

@@ -9,11 +9,12 @@ from collections.abc import Iterable
 
 import msgspec
 
-from providers.messages import Message, Opaque, Request, Text, ToolCall, ToolResult, ToolSpec
+from providers.messages import Image, Message, Opaque, Request, Text, ToolCall, ToolResult, ToolSpec
 
 BYTES_PER_TOKEN = 3.7
 MARGIN = 1.4  # multiply an estimate by this where running over must not happen
 _PER_MESSAGE = 4  # role and separators, in tokens
+_PER_IMAGE = 1500  # vendors count by size in pixels, from 85 to about 1,600 for a picture of the usual size
 _PER_PART = 4  # ids and framing of a call or a result
 
 
@@ -30,6 +31,8 @@ def estimate_message(message: Message) -> int:
         match part:
             case Text():
                 tokens += estimate_text(part.text)
+            case Image():
+                tokens += _PER_IMAGE
             case ToolCall():
                 tokens += _PER_PART + estimate_text(part.name) + estimate_text(part.arguments)
             case ToolResult():

@@ -6,7 +6,8 @@ import msgspec
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     """Tokens of one or more calls, cost in USD. None means unknown.
 
-    `input_tokens` includes the cached ones; `output_tokens` includes reasoning.
+    `input_tokens` includes the cached ones; `output_tokens` includes reasoning. `cache_write_tokens` of the input
+    were written to a cache, as far as reported (some vendors charge more for them).
     """
 
     input_tokens: int | None = 0
@@ -14,6 +15,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     cached_tokens: int | None = 0
     reasoning_tokens: int | None = 0
     cost_usd: float | None = 0.0
+    cache_write_tokens: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         """Sums what is known; an unknown summand makes its sum unknown."""
@@ -23,6 +25,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
             _sum_int(self.cached_tokens, other.cached_tokens),
             _sum_int(self.reasoning_tokens, other.reasoning_tokens),
             None if self.cost_usd is None or other.cost_usd is None else self.cost_usd + other.cost_usd,
+            self.cache_write_tokens + other.cache_write_tokens,
         )
 
     @property
