@@ -43,10 +43,10 @@ def test_nothing_is_trusted_before_it_is_granted(trust: TrustStore, root: Path, 
     [
         ".antiphon/config.toml",
         ".mcp.json",
-        ".vscode/tasks.json",
+        ".antiphon/roles/x.md",
         ".Cursor/MCP.json",
-        ".idea/x/y.xml",
-        ".envrc",
+        ".vscode/mcp.json",
+        ".claude/settings.json",
     ],
 )
 def test_incident_4_a_change_of_a_deciding_file_asks_again(trust: TrustStore, root: Path, path: str) -> None:
