@@ -74,7 +74,7 @@ class Session:
 
     def _relative(self, text: str) -> str:
         for place in (self._bench.checkout, self._bench.scratch):
-            text = text.replace(f"file://{place}/", "").replace(f"{place}/", "")
+            text = text.replace(f"file://{place}/", "").replace(f"{place}/", "").replace(str(place), ".")
         return text
 
 

@@ -163,9 +163,7 @@ class _Run:
         if timed_out:
             return stopped(cases, report.under_way, self._bench.settings.timeout_s, output)
         if not report.ended:
-            return Ran(
-                tuple(cases), f"{tool} did not come to its end: {_last_line(output)}", said=plain(output)
-            )
+            return Ran(tuple(cases), f"{tool} did not come to its end: {_reason(output)}", said=plain(output))
         if tool == "unittest":
             lacking = _need_pytest(self._bench.view, report)
             if lacking:
@@ -174,13 +172,15 @@ class _Run:
                     f"{lacking} needs pytest, which {self._python.program} (Python {self._probe.version}) lacks",
                 )
         elif not cases and "ERROR: " in output:
-            return Ran((), f"pytest refused to run: {_last_line(output)}", said=plain(output))
+            return Ran((), f"pytest refused to run: {_reason(output)}", said=plain(output))
         return Ran(tuple(cases))
 
 
-def _last_line(output: str) -> str:
-    lines = [line for line in output.splitlines() if line.strip()]
-    return lines[-1].strip()[:300] if lines else "it said nothing"
+def _reason(output: str) -> str:
+    """The line of an output that most likely says why: one that speaks of an error, else the last."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if re.search(r"\berror\b|Error\b", line)]
+    return (errors or lines)[-1][:300] if lines else "it said nothing"
 
 
 def _need_pytest(view: TreeView, report: Report) -> str:
