@@ -6,8 +6,9 @@ the same: the bare client loop (httpx2, one durable SQLite row a task, `asyncio.
 with its SQLite saver (the same client in its nodes), and Antiphon's engine with all it does (plan, journal,
 agent loop, merge, change set; ten at once).
 
-*Loop*: CPU of the process from the start of the layers to their end, after ten tasks of warm-up. *Process*: CPU
-from exec to exit of a cold process, imports included; for Antiphon that is `antiphon run --plan-file --json`.
+*Loop*: from a plan that is still data and a store that is not there yet to the last durable result, after ten
+tasks of warm-up in the same process; the HTTP client, or our engine, is open before. *Process*: from exec to exit
+of a cold process, imports included; for Antiphon that is `antiphon run --plan-file --json`.
 Rounds alternate the programs; ratios are medians of the ratios within a round.
 """
 
@@ -89,6 +90,8 @@ def _loop(samples: Samples, program: str, script: str, tasks: int, delay: int) -
     key = f"{program}, {script}, {tasks} tasks, {delay} ms"
     samples[f"{key}, loop CPU ms/task"].append(1000 * result["cpu_s"] / tasks)
     samples[f"{key}, loop wall s"].append(result["wall_s"])
+    if "prepared_cpu_s" in result:
+        samples[f"{key}, graph and store CPU ms/task"].append(1000 * result["prepared_cpu_s"] / tasks)
 
 
 def _process(samples: Samples, program: str, script: str, tasks: int) -> None:
@@ -227,7 +230,18 @@ def _notes(samples: Samples, sizes: Sizes) -> list[str]:
         if samples.get(key := f"engine_loop, echo, {most} tasks, stored {part} bytes/task")
     }
     said = ", ".join(f"{part} {value:,.0f}" for part, value in parts.items())
-    return [f"Antiphon's stored bytes a task at {most:,} tasks, in parts: {said}."]
+    notes = [f"Antiphon's stored bytes a task at {most:,} tasks, in parts: {said}."]
+    prepared = [
+        f"{median(samples[key]):.2f} at {tasks:,}"
+        for tasks in sizes.repeats
+        if samples.get(key := f"langgraph_loop, echo, {tasks} tasks, 0 ms, graph and store CPU ms/task")
+    ]
+    if prepared:
+        notes.append(
+            "Of LangGraph's loop, opening its store and compiling the graph take this many CPU-ms a task:"
+            f" {', '.join(prepared)}."
+        )
+    return notes
 
 
 # --- judging ---------------------------------------------------------------------------------------

@@ -27,13 +27,13 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 async def run(connection: httpx2.AsyncClient, url: str, path: Path, tasks: int, meter: Meter) -> int:
     """The characters of all answers."""
+    meter.start()
     database = open_database(path)
 
     async def one(number: int) -> None:
         text = await chat_client.ask(connection, url, number)
         database.execute("INSERT INTO answer VALUES (?, ?)", (number, text))
 
-    meter.start()
     for first in range(0, tasks, WIDTH):
         await asyncio.gather(*(one(number) for number in range(first, min(first + WIDTH, tasks))))
     meter.stop()

@@ -26,10 +26,15 @@ class Meter:
         self.cpu_s = 0.0
         self.wall_s = 0.0
         self.children_cpu_s = 0.0
+        self.marked_cpu_s = 0.0
         self._began = (0.0, 0.0, 0.0)
 
     def start(self) -> None:
         self._began = (cpu_s(), time.perf_counter(), children_cpu_s())
+
+    def mark(self) -> None:
+        """Keeps the CPU since `start` in `marked_cpu_s`."""
+        self.marked_cpu_s = cpu_s() - self._began[0]
 
     def stop(self) -> None:
         self.wall_s = time.perf_counter() - self._began[1]
