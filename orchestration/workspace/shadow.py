@@ -13,6 +13,7 @@ from pathlib import Path
 from orchestration.errors import WorkspaceError
 from orchestration.workspace.durable import replace_file, sync_folder, write_new
 from orchestration.workspace.git import Git
+from orchestration.workspace.stat_cache import remembered_tree
 
 _CONFIG = """\
 [core]
@@ -45,7 +46,7 @@ ATTRIBUTES = "* -text -eol -ident -filter -working-tree-encoding !diff !merge\n"
 
 
 class ShadowRepository:
-    """`path` is its git directory."""
+    """`path` is its git directory; it lies in the workspace's data folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -65,8 +66,17 @@ class ShadowRepository:
         return cls(path)
 
     async def collect(self, git: Git, keep: Iterable[str], *, older_than_s: float) -> None:
-        """Frees what no id of `keep` (snapshots and trees) needs and what is older; repacks the rest."""
-        pins = [f"{oid} refs/antiphon/{number:08}\n" for number, oid in enumerate(sorted(set(keep)))]
+        """Frees what no id of `keep` (snapshots and trees) needs and what is older; repacks the rest. The last
+        snapshot's tree is kept, too: the cache of file states counts on it. Unknown ids are passed over.
+        """
+        wanted = {*keep, remembered_tree(self.path.parent)} - {""}
+        asked = "".join(f"{oid}\n" for oid in sorted(wanted)).encode()
+        said = await git.run(
+            ["cat-file", "--batch-check=%(objectname) %(objecttype)"], git_dir=self.path, stdin=asked
+        )
+        rows = [line.split(b" ") for line in said.output.splitlines()]
+        there = [row[0].decode() for row in rows if row[1] in {b"commit", b"tree", b"blob"}]
+        pins = [f"{oid} refs/antiphon/{number:08}\n" for number, oid in enumerate(there)]
         replace_file(
             self.path / "packed-refs", "".join(["# pack-refs with: sorted \n", *pins]).encode(), 0o600
         )

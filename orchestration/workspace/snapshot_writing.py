@@ -20,7 +20,8 @@ _BATCH_OBJECTS = 20_000
 
 class SnapshotWriting:
     """Gathers entries by folder ("" or ending with `/`) and stores contents in batches. `touched` are the
-    folders with a file that is not as the last snapshot saw it, `overlaid` those with an unsaved buffer.
+    folders with a file that is not as the last snapshot saw it, `overlaid` those with an unsaved buffer
+    and the names of such files.
     """
 
     def __init__(self, store: SnapshotStore) -> None:
@@ -29,7 +30,7 @@ class SnapshotWriting:
         self._bytes = 0
         self.folders: dict[str, dict[str, Entry]] = {"": {}}
         self.touched: set[str] = set()
-        self.overlaid: set[str] = set()
+        self.overlaid: dict[str, set[str]] = {}
 
     def blob(self, data: bytes) -> str:
         oid = object_id("blob", data)
@@ -52,6 +53,8 @@ class SnapshotWriting:
             fresh = now.folders.setdefault(folder, SeenFolder("", {}))
             fresh.tree = root = self._tree(folder, entries, below[folder], before.folders.get(folder))
             fresh.below, fresh.entries = below[folder], -1 if folder in self.overlaid else len(entries)
+            for name in self.overlaid.get(folder, ()):
+                fresh.files.pop(name, None)  # its content on the disk is in no tree
             if folder:
                 below[_parent(folder)][folder[:-1].rpartition("/")[2]] = root
         self._flush()
@@ -116,12 +119,12 @@ def place_buffers(walk: Walk, writing: SnapshotWriting, buffers: dict[str, str])
             data = _encoded(walk, path, entry, text)
         except (BinaryContentError, UnencodableTextError, UnicodeEncodeError, NotTakenError) as reason:
             writing.folders.get(folder, {}).pop(name, None)
-            writing.overlaid.add(folder)
+            writing.overlaid.setdefault(folder, set()).add(name)
             walk.left_out.append(LeftOut(path, f"unsaved, and not taken: {reason}"))
             continue
         mode = FILE if entry is None or entry.mode == LINK else entry.mode
         writing.folders.setdefault(folder, {})[name] = Entry(mode, writing.blob(data))
-        writing.overlaid.add(folder)
+        writing.overlaid.setdefault(folder, set()).add(name)
         taken[path] = None
     return tuple(taken)
 

@@ -90,7 +90,6 @@ class LocalSnapshotter:
         """`data`: the workspace's data folder, where the cache of file states is kept."""
         self._store = store
         self._data = data
-        self._cache_path = data / "snapshot-cache"
         self._git = git
         self._clock = clock
         self._executor = executor
@@ -108,7 +107,7 @@ class LocalSnapshotter:
         check_workspace(root)
         async with self._one_at_a_time:
             walk = await self._prepare(root)
-            cache = await self._executor.run(StatCache.load, self._cache_path, str(walk.root))
+            cache = await self._executor.run(StatCache.load, self._data, str(walk.root))
             taking = _Taking(walk, dict(buffers or {}), cache)
             try:
                 tree, dirty = await self._reported(taking, progress)
@@ -168,7 +167,7 @@ class LocalSnapshotter:
         try:
             tracked = await self._executor.run(repository.tracked)
         except UnreadableIndexError:
-            tracked = await repository.tracked_by_git(self._git, self._cache_path.with_name("index-copy"))
+            tracked = await repository.tracked_by_git(self._git, self._data / "index-copy")
         self._known_index = (state, tracked) if state is not None and len(tracked) < _REMEMBERED else None
         return dict(tracked)
 
@@ -198,7 +197,7 @@ class LocalSnapshotter:
         tree = writing.finish(taking.cache, now)
         now.tree = tree
         surroundings_of(taking.walk).save(self._data)
-        now.save(self._cache_path)
+        now.save(self._data)
         return tree, dirty
 
     def _file(

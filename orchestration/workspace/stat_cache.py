@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 _VERSION = 3
+_FILE = "snapshot-cache"
 _TICK_NS = 50_000_000  # above the coarsest kernel tick
 _COARSE_NS = 2_000_000_000  # file systems that keep whole seconds
 
@@ -49,18 +50,31 @@ class StatCache(msgspec.Struct, array_like=True):
         return cls(_VERSION, root, "", {})
 
     @classmethod
-    def load(cls, path: Path, root: str) -> "StatCache":
-        try:
-            found = msgspec.msgpack.decode(path.read_bytes(), type=cls)
-        except (OSError, msgspec.DecodeError):
-            return cls.empty(root)
-        return found if found.version == _VERSION and found.root == root else cls.empty(root)
+    def load(cls, data: Path, root: str) -> "StatCache":
+        """`data`: the workspace's data folder."""
+        found = _decoded(data)
+        return found if found is not None and found.root == root else cls.empty(root)
 
-    def save(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def save(self, data: Path) -> None:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = data / _FILE
         fresh = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
         fresh.write_bytes(msgspec.msgpack.encode(self))
         fresh.replace(path)
+
+
+def _decoded(data: Path) -> StatCache | None:
+    try:
+        found = msgspec.msgpack.decode((data / _FILE).read_bytes(), type=StatCache)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return found if found.version == _VERSION else None
+
+
+def remembered_tree(data: Path) -> str:
+    """The tree that holds everything the cache remembers; "" when it remembers nothing."""
+    found = _decoded(data)
+    return "" if found is None else found.tree
 
 
 def seen(found: os.stat_result, oid: str, read_at_ns: int) -> SeenFile | None:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ async def test_collecting_keeps_what_is_named_and_frees_the_rest(
     kept = git_store.commit(git_store.write(EMPTY_TREE, {"a": Change(b"kept")}), [], "k")
     kept_tree = git_store.write(kept, {"b": Change(b"kept too")})
     lost = git_store.write(EMPTY_TREE, {f"{n}": Change(b"lost %d" % n) for n in range(100)})
-    await shadow.collect(git, [kept, kept_tree], older_than_s=0)
+    await shadow.collect(git, [kept, kept_tree, "dead" * 10, "not an id"], older_than_s=0)
     fresh = GitObjects(shadow, git)
     assert fresh.read(kept, "a") == b"kept"
     assert fresh.read(kept_tree, "b") == b"kept too"
@@ -61,6 +62,25 @@ async def test_collecting_keeps_what_is_named_and_frees_the_rest(
         fresh.tree_of(lost)
     await shadow.collect(git, [], older_than_s=3600)
     assert GitObjects(shadow, git).read(kept, "a") == b"kept"
+
+
+async def test_threads_may_read_and_write_at_once(
+    git_store: GitObjects, git: Git, shadow: ShadowRepository
+) -> None:
+    base = git_store.write(EMPTY_TREE, {f"d{n}/f": Change(b"%d" % n) for n in range(60)})
+
+    def work(number: int) -> str:
+        tree = base
+        for step in range(10):
+            tree = git_store.write(tree, {f"d{number}/g{step % 3}": Change(b"%d %d" % (number, step))})
+            assert git_store.read(tree, f"d{step}/f") == b"%d" % step
+            git_store.write(base, {"same": Change(b"the same %d" % step)})
+        return tree
+
+    with ThreadPoolExecutor(8) as threads:
+        trees = list(threads.map(work, range(16)))
+    assert all(git_store.read(tree, f"d{n}/g0") == b"%d 9" % n for n, tree in enumerate(trees))
+    await git.run(["fsck", "--strict", "--no-dangling"], git_dir=shadow.path)
 
 
 async def test_opening_again_renews_the_settings(shadow: ShadowRepository, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from orchestration.errors import WorkspaceError
 from orchestration.workspace.git import Git
 from orchestration.workspace.git_objects import GitObjects
 from orchestration.workspace.objects import EXECUTABLE, LINK
+from orchestration.workspace.shadow import ShadowRepository
 from orchestration.workspace.snapshotter import BaseSnapshot, LocalSnapshotter, check_workspace
 from orchestration.workspace.user_repository import global_excludes
 
@@ -537,6 +538,21 @@ async def test_progress_is_told_and_cancelling_stops(
     assert base.files == 4000
     assert told[-1] == 4000
     assert told == sorted(told)
+
+
+async def test_the_cache_outlives_a_collection(
+    snapshotter: LocalSnapshotter, git_store: GitObjects, git: Git, root: Path, write: Write
+) -> None:
+    write({f"d{n % 9}/f{n}": f"{n}" for n in range(100)})
+    await snapshotter.take(root, buffers={"d1/f1": "unsaved"})
+    shadow = ShadowRepository(git_store.git_dir)
+    await shadow.collect(git, [], older_than_s=0)
+    base = await LocalSnapshotter(
+        git_store, shadow.path.parent, git, clock=SystemClock(), executor=ThreadExecutor()
+    ).take(root)
+    found = contents(GitObjects(shadow, git), base)
+    assert len(found) == 100
+    assert found["d1/f1"] == b"1"
 
 
 # --- roots that cannot be used --------------------------------------------------------------------------
