@@ -6,20 +6,32 @@ Everything here is made for one workspace and one process, and ended by leaving 
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
+from orchestration.workspace.checkouts import CheckoutPool
+from orchestration.workspace.files import WorkspaceFiles
+
 from orchestration.documents import EditorDocuments, NoDocuments
-from orchestration.edge import RandomIds, SystemClock, SystemRandomness
-from orchestration.engine import EngineFront
-from orchestration.errors import AntiphonError, ConfigurationError
+from orchestration.edge import RandomIds, SystemClock, SystemRandomness, ThreadExecutor
+from orchestration.engine import Engine, EngineFront
+from orchestration.engine_ports import EnginePorts
+from orchestration.errors import ConfigurationError
 from orchestration.journal.contract import Journal
 from orchestration.journal.data_dir import WorkspaceHome, workspace_home
 from orchestration.journal.sqlite import open_journal
+from orchestration.quality.baseline import Baseline
+from orchestration.quality.gates import standard_gates
+from orchestration.quality.settings import QualitySettings
 from orchestration.workspace.git import Git
+from orchestration.workspace.git_objects import GitObjects
 from orchestration.workspace.launcher import Command, Completed, NoSandbox
 from orchestration.workspace.local_launcher import LocalLauncher
+from orchestration.workspace.path_guard import PathGuard
 from orchestration.workspace.shadow import ShadowRepository
+from orchestration.workspace.snapshotter import LocalSnapshotter
 from providers.base import ModelProfile
 from providers.config import ProvidersConfig, RetryPolicy, TimeLimits
 from providers.local_servers import LocalServer, probe_local
@@ -40,6 +52,7 @@ class Stores:
     journal: Journal
     shadow: ShadowRepository
     git: Git
+    launcher: LocalLauncher
 
     async def collect(self, keep: Iterable[str], *, older_than_s: float) -> None:
         await self.shadow.collect(self.git, keep, older_than_s=older_than_s)
@@ -58,6 +71,31 @@ async def open_engine(
     """The engine of one workspace. `trusted` may be asked anew at any time; `interactive`: somebody can
     answer approvals. Raises ConfigurationError, WorkspaceError and JournalError, each with its mend.
     """
+    async with (
+        open_ports(
+            root,
+            settings=settings,
+            trusted=trusted,
+            environ=environ,
+            documents=documents,
+            interactive=interactive,
+        ) as ports,
+        Engine(ports) as engine,
+    ):
+        yield engine
+
+
+@asynccontextmanager
+async def open_ports(
+    root: Path,
+    *,
+    settings: Settings,
+    trusted: bool | Callable[[], bool],
+    environ: Mapping[str, str],
+    documents: EditorDocuments | None = None,
+    interactive: bool = False,
+) -> AsyncIterator[EnginePorts]:
+    """Everything an engine is given, without the engine. Parameters and errors as in `open_engine`."""
     asked: Callable[[], bool] = trusted if callable(trusted) else partial(bool, trusted)
     async with open_stores(root, settings=settings, environ=environ) as stores, AsyncExitStack() as stack:
         clock, ids, executor = SystemClock(), RandomIds(), ThreadExecutor()
@@ -66,9 +104,17 @@ async def open_engine(
         objects = GitObjects(stores.shadow, stores.git)
         guard = PathGuard(root)
         quality = QualitySettings(**asdict(settings.quality))
-        checkouts = CheckoutPool(stores.home, objects, stores.git, stores.launcher, root)
+        checkouts = CheckoutPool(
+            stores.home,
+            objects,
+            stores.git,
+            stores.launcher,
+            root,
+            executor=executor,
+            environment=environ,
+        )
         stack.push_async_callback(checkouts.aclose)
-        ports = EnginePorts(
+        yield EnginePorts(
             root=root,
             clock=clock,
             ids=ids,
@@ -76,8 +122,8 @@ async def open_engine(
             executor=executor,
             journal=stores.journal,
             objects=objects,
-            snapshotter=WorkspaceSnapshotter(
-                stores.home, objects, stores.git, clock=clock, executor=executor
+            snapshotter=LocalSnapshotter(
+                objects, stores.home, stores.git, clock=clock, executor=executor, environment=environ
             ),
             files=WorkspaceFiles(root, guard),
             guard=guard,
@@ -90,12 +136,11 @@ async def open_engine(
             baseline=Baseline(),
             trusted=asked,
             interactive=interactive,
+            environ=environ,
             server_id="" if documents is None else ids.new("server"),
             pid=os.getpid(),
             version=version("antiphon"),
         )
-        engine = await stack.enter_async_context(Engine(ports))
-        yield engine
 
 
 @asynccontextmanager
@@ -110,7 +155,7 @@ async def open_stores(root: Path, *, settings: Settings, environ: Mapping[str, s
         git = await Git.find(launcher, path=environ.get("PATH"), forbidden=(root,))
         journal = await open_journal(home.path, SystemClock())
         stack.push_async_callback(journal.aclose)
-        yield Stores(home.path, journal, ShadowRepository.open(home.path / SHADOW), git)
+        yield Stores(home.path, journal, ShadowRepository.open(home.path / SHADOW), git, launcher)
 
 
 async def git_version(root: Path | None, *, settings: Settings, environ: Mapping[str, str]) -> str:
@@ -262,7 +307,3 @@ def _entry(model: str, profile: ModelProfile, settings: Settings) -> ModelEntry:
 
 def _home(root: Path, settings: Settings, environ: Mapping[str, str]) -> WorkspaceHome:
     return workspace_home(Path(os.path.realpath(root)), settings.data_folder(environ))
-
-
-def _default_documents(documents: EditorDocuments | None) -> EditorDocuments:
-    return NoDocuments() if documents is None else documents

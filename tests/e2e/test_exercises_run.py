@@ -73,7 +73,8 @@ def test_twenty_tasks_eight_at_once(
     }
     for name in (*NEVER, *WRONG_FIRST):
         exercise = by_name[name]
-        assert any(test in feedback[exercise.task_id] for test in exercise.test_names), name
+        told = feedback[exercise.task_id]  # a test that cannot be imported is told by its file
+        assert any(test in told for test in (*exercise.test_names, *exercise.tests)), name
     assert every_byte(workspace) == before, "nothing is written before a decision"
 
     accepted = antiphon("accept", finished["runId"], "--all", "--workspace", workspace)
