@@ -109,7 +109,9 @@ class ReviewDesk:
         wanted = self._wanted(change_set, command)
         accepted, rejected = decided_ids(state, change_set)
         decided = {"accept": accepted, "reject": rejected}[command.decision]
-        open_ids = {hunk.id for hunk in wanted if hunk.id not in decided}
+        # Decided anew is a hunk only by its own id: a file, a task or all means what is still open there.
+        closed = decided if command.hunk_ids else accepted | rejected
+        open_ids = {hunk.id for hunk in wanted if hunk.id not in closed}
         if command.decision == "reject":
             return await self._reject(live, command, open_ids, accepted)
         writes: list[FileWrite] = []
