@@ -1,0 +1,153 @@
+"""The main loop in an editor without a plugin: a real Neovim, configured as `docs/editors.md` says.
+
+A run from its goal to reviewed bytes on disk: progress, diagnostics, lenses, accept, reject, undo, cancel.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.neovim import Neovim, Progress, Project
+from tests.e2e.neovim.project import edit, plan, works
+
+pytestmark = pytest.mark.timeout(90)
+DISHES = [f"dish {number:02} 🍜" for number in range(30)]
+SHOP = 'import json\n\n\ndef prices() -> str:\n    return json.dumps({"soup": 4})\n'
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def crlf(*lines: str) -> bytes:
+    return "".join(f"{line}\r\n" for line in lines).encode()
+
+
+def started(editor: Neovim, goal: str) -> None:
+    editor.type(f":Antiphon {goal}<CR>")
+
+
+def of_run(editor: Neovim, goal: str) -> list[Progress]:
+    return [item for item in editor.progress() if item.title == f"Antiphon: {goal}"]
+
+
+def finished(editor: Neovim, goal: str) -> Progress:
+    """Returns the last word of the run's progress."""
+
+    def last() -> Progress | None:
+        return next((item for item in of_run(editor, goal) if item.kind == "end"), None)
+
+    found = editor.until(last, f"the end of {goal!r}")
+    assert found is not None
+    return found
+
+
+def test_a_run_from_its_goal_to_reviewed_bytes(project: Project) -> None:
+    goal = "Improve the menu"
+    project.write("menu.txt", crlf(*DISHES))
+    project.write("shop.py", SHOP)
+    project.script(
+        plan(goal, "menu", "shop", "notes", delay_s=0.2),
+        *works(
+            "menu",
+            [
+                edit(
+                    "menu.txt",
+                    ("dish 03 🍜", "dish 03 🍲 of the day"),
+                    ("dish 14 🍜\n", "dish 14 🍜\ndish 14½ 🥟\n"),
+                    ("dish 25 🍜\n", ""),
+                )
+            ],
+            delay_s=0.3,
+        ),
+        *works("shop", [edit("shop.py", ("import json\n", "import json\nimport os\n"))], delay_s=0.3),
+        *works("notes", [("write_file", {"path": "NOTES.md", "content": "# Notes\n"})], delay_s=0.3),
+    )
+    with project.neovim() as editor:
+        editor.edit("shop.py")
+        editor.edit("menu.txt")
+        started(editor, goal)
+        assert finished(editor, goal).message.startswith("completed: 3 merged")
+
+        # Progress: one token for the run and one for each task, each begun, kept up to date, ended.
+        by_token: dict[str, list[Progress]] = {}
+        for item in editor.progress():
+            by_token.setdefault(item.token, []).append(item)
+        assert {items[0].title for items in by_token.values()} == {
+            f"Antiphon: {goal}",
+            "Antiphon task: See to menu",
+            "Antiphon task: See to shop",
+            "Antiphon task: See to notes",
+        }
+        for items in by_token.values():
+            kinds = [item.kind for item in items]
+            assert kinds == ["begin", *["report"] * (len(kinds) - 2), "end"], items
+        reports = [item for item in of_run(editor, goal) if item.kind == "report"]
+        percentages = [item.percentage for item in reports if item.percentage is not None]
+        assert percentages == sorted(percentages)
+        assert any("3 at work" in item.message for item in reports), reports
+
+        # Lenses at each hunk, and what the user sees of them.
+        editor.until(lambda: len(editor.lenses()) == 6, "lenses of three hunks")
+        shown = editor.screen().splitlines()
+        assert shown[3] == "dish 03 🍜 Accept 1/3 (+1 -1) | Reject"
+        assert shown[15] == "dish 15 🍜 Accept 2/3 (+1 -0) | Reject"
+        assert shown[25] == "dish 25 🍜 Accept 3/3 (+0 -1) | Reject"
+
+        # A finding in text that is only proposed: it says so, and it cannot be fixed yet.
+        editor.edit("shop.py")
+        editor.until(editor.diagnostics, "a finding")
+        [finding] = editor.diagnostics()
+        assert (finding.source, finding.code, finding.line) == ("antiphon/ruff", "F401", 1)
+        assert finding.message.endswith("(in a change that is not accepted yet)")
+        editor.until(editor.lenses, "lenses of shop.py")
+        editor.run_lens(1, "Accept 1/1")
+        editor.until(lambda: editor.text()[1] == "import os", "the accepted line")
+        editor.until(
+            lambda: (
+                [(item.line, "not accepted" in item.message) for item in editor.diagnostics()] == [(1, False)]
+            ),
+            "the finding in the buffer",
+        )
+        offered = editor.run_action(1, "Remove unused import")
+        assert "Dismiss ruff F401" in offered
+        editor.until(lambda: "\n".join([*editor.text(), ""]) == SHOP, "the fixed text")
+        editor.until(lambda: not editor.diagnostics(), "the finding to go")
+        assert project.read("shop.py") == SHOP.encode(), "an open document changes in its buffer only"
+
+        # One hunk accepted by lens, one rejected by code action.
+        editor.edit("menu.txt")
+        editor.run_lens(3, "Accept 1/3")
+        editor.until(lambda: editor.text()[3] == "dish 03 🍲 of the day", "the accepted hunk")
+        editor.until(lambda: [lens.line for lens in editor.lenses()] == [15, 15, 25, 25], "two hunks left")
+        offered = editor.run_action(15, "Reject this change")
+        assert "Accept this change: +1 -0 lines" in offered
+        assert "Accept all 2 changes in this file" in offered
+        editor.until(lambda: [lens.line for lens in editor.lenses()] == [25, 25], "one hunk left")
+
+        # Undo is the editor's own; the hunk can be accepted again.
+        editor.type("u")
+        assert editor.text() == DISHES
+        assert not editor.modified()
+        editor.run_action(3, "Undo the accepted change")
+        editor.until(lambda: [lens.line for lens in editor.lenses()] == [3, 3, 25, 25], "the hunk back")
+        editor.run_lens(3, "Accept 1/2")
+        editor.until(lambda: editor.text()[3] == "dish 03 🍲 of the day", "the hunk accepted again")
+        assert all(item.applied and item.version is not None for item in editor.edits())
+        assert project.read("menu.txt") == crlf(*DISHES)
+        editor.command("write")
+        wanted = [*DISHES[:3], "dish 03 🍲 of the day", *DISHES[4:]]
+        assert project.read("menu.txt") == crlf(*wanted)
+
+        # The rest at once: the open document through its buffer, the new file on disk.
+        editor.until(lambda: len(editor.lenses()) == 2, "one hunk left")
+        editor.run_action(25, "Accept all 2 changes of this run")
+        editor.until((project.root / "NOTES.md").exists, "the new file")
+        editor.until(lambda: "dish 25 🍜" not in editor.text(), "the deleted line")
+        editor.until(lambda: not editor.lenses(), "nothing left to decide")
+        editor.command("write")
+        assert project.read("menu.txt") == crlf(*wanted[:25], *wanted[26:])
+        assert project.read("NOTES.md") == b"# Notes\n"
+
+        editor.quit()
