@@ -7,7 +7,6 @@ large or nested too deep, templates in YAML): that counts as no fault.
 import json
 import re
 import sys
-import threading
 import tomllib
 import warnings
 from collections.abc import Callable
@@ -39,13 +38,12 @@ def parser_for(path: str) -> tuple[str, Parser] | None:
     return _PARSERS.get(suffix)
 
 
-_warnings_lock = threading.Lock()
-
-
 def parse_python(data: bytes) -> Fault | None:
-    """With the grammar of the Python we run on; its version is part of the message."""
+    """With the grammar of the Python we run on; its version is part of the message. Not to be called by two
+    threads at once: what the compiler warns of is silenced, and that is the process's.
+    """
     try:
-        with _warnings_lock, warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             compile(data, "<file>", "exec", dont_inherit=True)
     except SyntaxError as error:

@@ -10,6 +10,8 @@ the workspace's, the workspace's decides.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import anyio
+
 from orchestration.quality.checkers import Checker, check_file, checker_for
 from orchestration.quality.feedback import LIMIT, counted, named, trimmed
 from orchestration.quality.finding import Finding
@@ -35,14 +37,20 @@ class _Broken:
 class SyntaxGate:
     name = NAME
 
+    def __init__(self) -> None:
+        self._parsing = anyio.Lock()
+
     async def check(self, context: GateContext) -> GateReport:
         began = context.clock.monotonic()
-        report = await _check(context)
+        async with self._parsing:
+            parsing = await context.executor.run(_parse, context)
+        report = await _judge(context, *parsing)
         return replace(report, seconds=context.clock.monotonic() - began)
 
 
-async def _check(context: GateContext) -> GateReport:
-    parsed, broken, others = await context.executor.run(_parse, context)
+async def _judge(
+    context: GateContext, parsed: int, broken: list[_Broken], others: list[tuple[str, Checker, str]]
+) -> GateReport:
     unchecked: list[str] = []
     if others:
         checked, faults, unchecked, refused = await _with_tools(context, others)

@@ -112,8 +112,9 @@ async def test_a_cancelled_gate_leaves_nothing(setting: Setting) -> None:
     under_way = anyio.Event()
 
     async def connected(stream: SocketStream) -> None:
-        under_way.set()
-        await anyio.sleep_forever()
+        async with stream:
+            under_way.set()
+            await anyio.sleep_forever()
 
     async with await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0) as listener:
         port = listener.extra(SocketAttribute.local_port)
