@@ -58,10 +58,12 @@ def select(
     tests: Sequence[str],
     is_new: Callable[[str], bool],
     references: References,
+    hints: Sequence[str] = (),
     strict: bool = True,
 ) -> Selection:
-    """`tests`: the test files of the tree. `named`: the tests of the plan. `is_new`: whether a path of the tree was absent at the start. Unless
-    `strict`, only named tests are own tests.
+    """`tests`: the test files of the tree. `named`: the tests of the plan. `is_new`: whether a path of the
+    tree was absent at the start. `hints`: where the task was expected to work; they count where it did not.
+    Unless `strict`, only named tests are own tests.
     """
     known = frozenset(tests)
     own, missing = resolve(view, named, tests)
@@ -70,6 +72,8 @@ def select(
     if tests:
         for path in changed:
             found.add(path)
+        for hint in hints:
+            found.add_hint(_normal(hint), changed)
     by_convention = found.own if strict and not named else {}
     for path in (*(new if strict else ()), *by_convention):
         if not any(target.path == path and not target.nodes for target in own):
@@ -159,6 +163,15 @@ class _Search:
         self.affected.update(dict.fromkeys([*direct, *indirect]))
         if len(mine) <= _ALL_OF_A_HOME:
             self.affected.update(dict.fromkeys(mine))
+
+    def add_hint(self, hint: str, changed: Sequence[str]) -> None:
+        """Tests of the place where a task was expected to work, if it changed nothing there."""
+        if self._view.has_folder(hint):
+            tests = [test for test in self._tests if is_within(test, hint)]
+            if len(tests) <= _FEW and not any(is_within(path, hint) for path in changed):
+                self.own.update(dict.fromkeys(tests))
+        elif not any(is_within(path, self.home(folder_of(hint))) for path in changed):
+            self.add(hint)
 
     def _speaking(self, path: str, home: str) -> tuple[list[str], list[str]]:
         """Tests that speak of `path`, and tests that speak of a file that does, over any number of steps."""

@@ -40,6 +40,8 @@ class TestsGate:
         return replace(found, seconds=context.clock.monotonic() - began)
 
     async def _check(self, context: GateContext) -> GateReport:
+        if not context.changed and not any(spec.tests for spec in (context.spec, *context.merged) if spec):
+            return report("not_applicable", "nothing has changed")
         plan = await context.executor.run(_plan, context, self._runners)
         if plan.selection.empty and not plan.protected:
             return report("not_applicable", "no tests concern the change")
@@ -79,6 +81,7 @@ def _plan(context: GateContext, runners: tuple[Runner, ...]) -> Plan:
         tests=find_tests(after, runners),
         is_new=lambda path: path not in before,
         references=context.baseline.references,
+        hints=() if context.spec is None else context.spec.paths,
         strict=context.spec is not None or not (names or context.baseline.knows_passed),
     )
     # What tasks changed of the tests was decided at their own gates; the final tree is not asked about.

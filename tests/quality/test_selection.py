@@ -183,6 +183,24 @@ def test_prose_concerns_no_test() -> None:
     assert chosen(view, ["notes.md"]).empty
 
 
+def test_where_the_task_was_expected_to_work_and_did_not() -> None:
+    files = {"one/a.py": "", "one/test_a.py": "", "two/b.py": "", "two/test_b.py": "", "root.py": ""}
+    view = view_of(files)
+
+    def hinted(changed: list[str], *hints: str) -> list[str]:
+        tests = find_tests(view, RUNNERS)
+        return own(
+            select(
+                view, changed, (), tests=tests, is_new=lambda _: False, references=References(), hints=hints
+            )
+        )
+
+    assert hinted(["two/b.py"], "one/") == ["one/test_a.py", "two/test_b.py"]
+    assert hinted(["two/b.py"], "./one/a.py") == ["one/test_a.py", "two/test_b.py"]
+    assert hinted(["two/b.py"], "two", "two/b.py") == ["two/test_b.py"]
+    assert hinted(["root.py"], "nowhere/x.py") == []
+
+
 def exercises() -> list[str]:
     return sorted(folder.name for folder in (FIXTURES / "exercises").iterdir() if folder.is_dir())
 
