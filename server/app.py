@@ -11,9 +11,6 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from orchestration.workspace.checkouts import CheckoutPool
-from orchestration.workspace.files import WorkspaceFiles
-
 from orchestration.documents import EditorDocuments, NoDocuments
 from orchestration.edge import RandomIds, SystemClock, SystemRandomness, ThreadExecutor
 from orchestration.engine import Engine, EngineFront
@@ -23,8 +20,10 @@ from orchestration.journal.contract import Journal
 from orchestration.journal.data_dir import WorkspaceHome, workspace_home
 from orchestration.journal.sqlite import open_journal
 from orchestration.quality.baseline import Baseline
-from orchestration.quality.gates import standard_gates
+from orchestration.quality.gates import final_gates, standard_gates
 from orchestration.quality.settings import QualitySettings
+from orchestration.workspace.checkouts import CheckoutPool
+from orchestration.workspace.files import WorkspaceFiles
 from orchestration.workspace.git import Git
 from orchestration.workspace.git_objects import GitObjects
 from orchestration.workspace.launcher import Command, Completed, NoSandbox
@@ -132,6 +131,7 @@ async def open_ports(
             models=registry,
             documents=NoDocuments() if documents is None else documents,
             gates=standard_gates(quality),
+            final_gates=final_gates(quality),
             quality=quality,
             baseline=Baseline(),
             trusted=asked,
