@@ -47,6 +47,7 @@ class EnginePorts:
     models: ModelSource
     documents: EditorDocuments
     gates: tuple[Gate, ...]
+    final_gates: tuple[Gate, ...]
     quality: QualitySettings
     baseline: Baseline
     trusted: Callable[[], bool]

@@ -57,7 +57,7 @@ async def pass_gates(
     )
     events: list[ev.Event] = []
     unverified: list[str] = []
-    for gate in ports.gates:
+    for gate in ports.gates if spec is not None else ports.final_gates:
         report = await gate.check(context)
         events.append(
             ev.GateFinished(
