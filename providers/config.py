@@ -26,6 +26,17 @@ class TimeLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files. `ca_file` is trusted beside the system's certificates; `client_key` may be in the certificate's
+    own file.
+    """
+
+    ca_file: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """When a failed call is made again. Times in seconds.
 

@@ -14,6 +14,7 @@ from providers.base import ModelProfile, ModelProvider
 from providers.config import ProvidersConfig
 from providers.limits import CallLimiter
 from providers.local_servers import LocalServer
+from providers.pricing import PricedProvider, profile_pricing
 from providers.profiles import UNKNOWN_PROFILE
 from providers.retry import RetryingProvider
 
@@ -118,7 +119,8 @@ class Registry:
             limits=self._config.time_limits,
             proxy=proxy_for(settings.base_url, self._environment),
         )
-        return self._calm(OpenAIChat(endpoint, profiles=lambda name: self.profile(f"openai/{name}")))
+        adapter = OpenAIChat(endpoint, profiles=lambda name: self.profile(f"openai/{name}"))
+        return self._calm(PricedProvider(adapter, profile_pricing(adapter.profile)))
 
     def _scripted(self, name: str) -> ModelProvider:
         from providers.scripted import ScriptedProvider

@@ -8,20 +8,26 @@ worker thread (25 ms, and 20 more for https).
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
-from urllib.parse import SplitResult, unquote, urlsplit
+from typing import TYPE_CHECKING, Protocol, Self
+from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
 
 import anyio
 import anyio.to_thread
 
 from providers import errors
-from providers.config import TimeLimits
+from providers.config import TimeLimits, TlsFiles
 from providers.http.failures import Headers, Place, header
 
-if TYPE_CHECKING:  # httpcore2 costs 100 ms to import: `_build` does it at the first call
+if TYPE_CHECKING:
+    import ssl
+
+    # httpcore2 costs 100 ms to import: `_build` does it at the first call
     import httpcore2
+
+Observe = Callable[[int, Headers], None]
+MODEL = "{model}"  # stands in a base URL where a form of the API wants the model in the path
 
 KEEP_ALIVE_S = 30.0
 MAX_ERROR_BODY = 64 * 1024
@@ -166,20 +172,45 @@ class Reply:
         await self._response.aclose()
 
 
+class Credential(Protocol):
+    """A key that can change while the process runs."""
+
+    async def headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """What authorises a call. Raises ProviderError when there is no key to be had."""
+
+    async def renew(self, used: Sequence[tuple[bytes, bytes]]) -> bool:
+        """A call with the headers `used` was answered 401. Whether another try may help."""
+
+
 class Endpoint:
-    """Calls below one base URL. `headers` go with every call; `proxy` is a URL or None."""
+    """Calls below one base URL. `headers` and `query` go with every call; `proxy` is a URL or None. `observe` sees
+    the status and headers of every answer. `{model}` in the URL is replaced by the model of the call.
+    """
 
     def __init__(
-        self, place: Place, *, headers: Mapping[str, str], limits: TimeLimits, proxy: str | None = None
+        self,
+        place: Place,
+        *,
+        headers: Mapping[str, str],
+        limits: TimeLimits,
+        proxy: str | None = None,
+        query: Mapping[str, str] | None = None,
+        tls: TlsFiles | None = None,
+        credential: Credential | None = None,
+        observe: Observe | None = None,
     ) -> None:
         parts = check_base_url(place.url, setting=place.setting)
         assert parts.hostname is not None
         self.place = place
         self.limits = limits
-        self._scheme, self._host, self._port = parts.scheme, parts.hostname, parts.port
+        self.host = parts.hostname
+        self._scheme, self._port = parts.scheme, parts.port
         self._path = parts.path.rstrip("/")
-        self._query = f"?{parts.query}" if parts.query else ""
+        self._query = "&".join(filter(None, (parts.query, urlencode(query or {}))))
         self._proxy = proxy
+        self._tls = tls
+        self._credential = credential
+        self._observe = observe
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         fixed = {
             "host": host if parts.port is None else f"{host}:{parts.port}",
@@ -196,29 +227,65 @@ class Endpoint:
     def timer(self) -> CallTimer:
         return CallTimer(self.limits)
 
-    async def post(self, path: str, body: bytes) -> Reply:
-        """Sends JSON and returns when the head of the answer has come, whatever its status.
+    async def post(self, path: str, body: bytes, *, model: str = "") -> Reply:
+        """Sends JSON and returns when the head of the answer has come, whatever its status. A call that is refused
+        for its key (401) is made once more with a new one, where the key can be had anew.
 
-        Raises ConnectionFailedError, ProviderTimeoutError (connecting only: the rest is `timer()`'s) and
-        ProviderConfigurationError (a certificate that cannot be trusted).
+        Raises ConnectionFailedError, ProviderTimeoutError (connecting only: the rest is `timer()`'s),
+        ProviderConfigurationError (a certificate that cannot be trusted) and what the credential raises.
         """
+        return await self._request("POST", path, body, model)
+
+    async def get(self, path: str) -> Reply:
+        """As `post`, without a body."""
+        return await self._request("GET", path, None, "")
+
+    async def _request(self, method: str, path: str, body: bytes | None, model: str) -> Reply:
+        if self._credential is None:
+            return await self._send(method, path, body, model, ())
+        used = await self._credential.headers()
+        reply = await self._send(method, path, body, model, used)
+        if reply.status == 401 and await self._renewed(reply, used):
+            reply = await self._send(method, path, body, model, await self._credential.headers())
+        return reply
+
+    async def _renewed(self, reply: Reply, used: Sequence[tuple[bytes, bytes]]) -> bool:
+        assert self._credential is not None
+        try:
+            renewed = await self._credential.renew(used)
+        except BaseException:
+            await reply.aclose()
+            raise
+        if renewed:
+            await reply.aclose()
+        return renewed
+
+    async def _send(
+        self, method: str, path: str, body: bytes | None, model: str, more: Sequence[tuple[bytes, bytes]]
+    ) -> Reply:
         pool = self._pool or await self._built_pool()
         import httpcore2
 
+        headers = [*self._headers, *more]
+        if body is not None:
+            headers.append((b"content-length", b"%d" % len(body)))
         request = httpcore2.Request(
-            "POST",
-            self._urls.get(path) or self._url(path),
-            headers=[*self._headers, (b"content-length", b"%d" % len(body))],
+            method,
+            self._urls.get(path) or self._url(path, model),
+            headers=headers,
             content=body,
             extensions=self._extensions,
         )
         try:
-            return Reply(await pool.handle_async_request(request), self)
+            response = await pool.handle_async_request(request)
         except Exception as error:
             translated = self.translate(error)
             if translated is None:
                 raise
             raise translated from error
+        if self._observe is not None:
+            self._observe(response.status, response.headers)
+        return Reply(response, self)
 
     async def aclose(self) -> None:
         pool, self._pool = self._pool, None
@@ -252,12 +319,16 @@ class Endpoint:
             return errors.ProviderConfigurationError(f"{url} cannot be called: {reason}; check {setting}")
         return None
 
-    def _url(self, path: str) -> "httpcore2.URL":
+    def _url(self, path: str, model: str) -> "httpcore2.URL":
         import httpcore2
 
-        target = f"{self._path}{path}{self._query}"
-        url = httpcore2.URL(scheme=self._scheme, host=self._host, port=self._port, target=target)
-        self._urls[path] = url
+        whole = self._path + path
+        fixed = MODEL not in whole
+        whole = whole.replace(MODEL, quote(model, safe=""))
+        query = self._query and f"{'&' if '?' in whole else '?'}{self._query}"
+        url = httpcore2.URL(scheme=self._scheme, host=self.host, port=self._port, target=whole + query)
+        if fixed:
+            self._urls[path] = url
         return url
 
     async def _built_pool(self) -> "httpcore2.AsyncConnectionPool":
@@ -275,13 +346,33 @@ class Endpoint:
         secure = self._scheme == "https"
         proxy = None if self._proxy is None else _proxy(self._proxy)
         return httpcore2.AsyncConnectionPool(
-            ssl_context=httpcore2.default_ssl_context() if secure else None,
+            ssl_context=self._ssl_context() if secure else None,
             proxy=proxy,
             max_connections=None,  # `providers/limits.py` bounds the calls
             max_keepalive_connections=64,
             keepalive_expiry=KEEP_ALIVE_S,
             network_backend=AsyncioBackend(),
         )
+
+    def _ssl_context(self) -> "ssl.SSLContext":
+        import httpcore2
+
+        context = httpcore2.default_ssl_context()
+        files = self._tls
+        if files is None:
+            return context
+        try:
+            if files.ca_file is not None:
+                context.load_verify_locations(files.ca_file)
+            if files.client_certificate is not None:
+                context.load_cert_chain(files.client_certificate, files.client_key)
+        except OSError as error:  # ssl.SSLError too
+            named = [files.ca_file, files.client_certificate, files.client_key]
+            held = ", ".join(str(name) for name in named if name is not None)
+            raise errors.ProviderConfigurationError(
+                f"the certificate files for {self.place.url} cannot be used ({error}); they are {held}"
+            ) from error
+        return context
 
 
 def _proxy(url: str) -> "httpcore2.Proxy":

@@ -7,7 +7,7 @@ line, with the key taken out.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -41,17 +41,22 @@ _REQUESTED = re.compile(r"(?:requested|resulted in|request \()\s*(?:about )?(\d+
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where calls go, for messages: `setting` is what the user changes to mend it, `key` is never shown."""
+    """Where calls go, for messages: `setting` is what the user changes to mend it. `key`, and the secrets that a
+    key command gave since (`secrets`), are never shown. `path_hint` ends a message about a wrong address.
+    """
 
     url: str
     setting: str
     key_setting: str
     key: str | None = None
+    path_hint: str = " (most servers want it to end in /v1)"
+    secrets: list[str] = field(default_factory=list, compare=False, repr=False)
 
     def quote(self, text: str) -> str:
         """A foreign text made safe to show: one line, short, without the key."""
-        if self.key:
-            text = text.replace(self.key, "[key]")
+        for secret in (self.key, *self.secrets):
+            if secret:
+                text = text.replace(secret, "[key]")
         line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * QUOTE_CHARACTERS]).split())
         return line if len(line) <= QUOTE_CHARACTERS else line[:QUOTE_CHARACTERS] + "…"
 
@@ -192,7 +197,7 @@ def _refused_request(
         return errors.RefusalError(at)
     if status in {404, 405}:
         return errors.ProviderConfigurationError(
-            f"{at}; nothing answers there: check {place.setting} (most servers want it to end in /v1)"
+            f"{at}; nothing answers there: check {place.setting}{place.path_hint}"
         )
     return errors.InvalidRequestError(at)
 

@@ -11,54 +11,49 @@ import msgspec
 
 from providers import errors
 from providers.base import OnDelta
+from providers.http.assembly import DECODE_ERRORS, Assembly, OpenCall
+from providers.http.conversation import ToolNames
 from providers.http.failures import Place, error_of_payload
 from providers.http.openai_wire import (
+    API,
+    RULES,
     STOP_REASONS,
     CallPiece,
     Chunk,
     Delta,
-    WireUsage,
     decode_chunk,
-    encode_json,
     usage_of,
 )
 from providers.http.sse import Event
-from providers.messages import Answer, Message, StopReason, Text, TextDelta, ToolCall
-from providers.usage import Usage
-
-MAX_ANSWER_CHARACTERS = 16 * 1024 * 1024
-
-
-class _OpenCall:
-    """A tool call whose pieces are still coming."""
-
-    __slots__ = ("arguments", "id", "index", "name")
-
-    def __init__(self, index: int | None) -> None:
-        self.index = index
-        self.id = ""
-        self.name = ""
-        self.arguments: list[str] = []
+from providers.http.think_tags import ThinkSplitter
+from providers.http.wire_json import encode_json
+from providers.messages import Answer, Message, Opaque, Part, StopReason, Text, ToolCall
 
 
 class AnswerAssembler:
-    """Feed it events in order, then take `answer()`.
+    """A `streamed_call.Assembler`. `think_tags`: thinking that comes as text at the start is separated."""
 
-    `begun`: some content has come. `whole`: the answer is complete, only usage may still follow. `closed`: the
-    server said that nothing follows.
-    """
-
-    def __init__(self, *, place: Place, model: str, call_prefix: str, on_delta: OnDelta | None) -> None:
+    def __init__(
+        self,
+        *,
+        place: Place,
+        model: str,
+        call_prefix: str,
+        on_delta: OnDelta | None,
+        names: ToolNames | None = None,
+        think_tags: bool = False,
+    ) -> None:
+        names = ToolNames(RULES) if names is None else names
+        self._assembly = Assembly(
+            place=place, model=model, call_prefix=call_prefix, names=names, on_delta=on_delta
+        )
         self._place = place
-        self._model_asked = model
-        self._call_prefix = call_prefix
-        self._on_delta = on_delta
-        self._text: list[str] = []
+        self._splitter = ThinkSplitter() if think_tags else None
         self._refusal: list[str] = []
-        self._calls: list[_OpenCall] = []
-        self._size = 0
+        self._calls: list[tuple[int | None, OpenCall]] = []
+        self._state: dict[str, list[Any]] = {}  # reasoning that must go back, by its field
         self._finish: str | None = None
-        self._usage: WireUsage | None = None
+        self._usage: Any = None
         self._model = ""
         self._answered = False  # a choice of ours has come, be it empty
         self.begun = False
@@ -71,7 +66,6 @@ class AnswerAssembler:
     def feed(self, events: Sequence[Event]) -> bool:
         """Whether content came, reasoning included. Raises ProviderError for an error event, garbage or too much."""
         content = False
-        shown = len(self._text)
         for kind, data in events:
             if data == b"[DONE]":
                 self.closed = True
@@ -79,50 +73,46 @@ class AnswerAssembler:
                 content = True
         if content:
             self.begun = True
-            if self._on_delta is not None and len(self._text) > shown:
-                self._on_delta(TextDelta("".join(self._text[shown:])))
+            self._assembly.show()
         return content
 
     def feed_whole(self, body: bytes) -> None:
-        """The answer of a server that was asked to stream and sent one JSON object instead."""
         self.feed([("message", body.strip())])
         self.closed = True
 
-    def answer(self, *, usage_priced: Any = None) -> Answer:
+    def answer(self) -> Answer:
         """Raises BadResponseError when the stream ended before the answer was whole, RefusalError on a refusal."""
         if not self.whole:
-            got = f"after {self._size} characters" if self.begun else "before its first token"
-            raise errors.BadResponseError(f"{self._place.url} ended the answer {got} without finishing it")
-        text = "".join(self._text)
-        if self._refusal and not text:
-            raise errors.RefusalError(f"the model declined: {self._place.quote(''.join(self._refusal))}")
+            raise self._assembly.unfinished()
+        if self._splitter is not None:
+            self._add_split(*self._splitter.rest())
         stop: StopReason = STOP_REASONS.get(self._finish or "stop", "other")
-        calls = self._finished_calls(cut=stop == "length")
-        if stop == "content_filter" and not text and not calls:
+        parts = self._assembly.parts(cut=stop == "length")
+        said = any(isinstance(part, Text) for part in parts)
+        calls = any(isinstance(part, ToolCall) for part in parts)
+        if self._refusal and not said:
+            raise errors.RefusalError(f"the model declined: {self._place.quote(''.join(self._refusal))}")
+        if stop == "content_filter" and not said and not calls:
             raise errors.RefusalError(f"a content filter of {self._place.url} withheld the answer")
         if calls and stop == "end":
             stop = "tool_calls"
-        usage: Usage = usage_of(self._usage)
-        if usage_priced is not None:
-            usage = usage_priced(usage)
-        parts = ((Text(text),) if text else ()) + calls
-        return Answer(Message("assistant", parts), stop, usage, model=self._model)
+        message = Message("assistant", self._reasoning_state() + parts)
+        return Answer(
+            message, stop, usage_of(self._usage), model=self._model, reasoning=self._assembly.reasoning
+        )
 
     def _decode(self, kind: str, data: bytes) -> Chunk:
         try:
             chunk = decode_chunk(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except DECODE_ERRORS as error:
             if kind == "error":
                 payload: object = data.decode("utf-8", "replace")
-                raise error_of_payload(payload, place=self._place, model=self._model_asked) from error
-            said = self._place.quote(data[:400].decode("utf-8", "replace"))
-            raise errors.BadResponseError(
-                f"{self._place.url} sent an event that is no answer ({error}): {said}"
-            ) from error
+                raise error_of_payload(payload, place=self._place, model=self._assembly.model) from error
+            raise self._assembly.garbage(data, error) from error
         if chunk.error is not None:
-            raise error_of_payload({"error": chunk.error}, place=self._place, model=self._model_asked)
+            raise error_of_payload({"error": chunk.error}, place=self._place, model=self._assembly.model)
         if kind == "error" or chunk.object == "error":
-            raise error_of_payload(msgspec.json.decode(data), place=self._place, model=self._model_asked)
+            raise error_of_payload(msgspec.json.decode(data), place=self._place, model=self._assembly.model)
         return chunk
 
     def _take(self, chunk: Chunk) -> bool:
@@ -148,8 +138,10 @@ class AnswerAssembler:
         piece = delta.content
         if piece:
             text = piece if isinstance(piece, str) else _text_of_parts(piece)
-            self._text.append(text)
-            self._grow(len(text))
+            if self._splitter is None:
+                self._assembly.text(text)
+            else:
+                self._add_split(*self._splitter.feed(text))
             content = True
         if delta.tool_calls:
             for call in delta.tool_calls:
@@ -158,7 +150,37 @@ class AnswerAssembler:
         if delta.refusal:
             self._refusal.append(delta.refusal)
             content = True
-        return content or bool(delta.reasoning_content or delta.reasoning)
+        return self._take_reasoning(delta) or content
+
+    def _add_split(self, thought: str, text: str) -> None:
+        if thought:
+            self._assembly.think(thought)
+        if text:
+            self._assembly.text(text)
+
+    def _take_reasoning(self, delta: Delta) -> bool:
+        """The same text may come under two names; it is shown once, and each name goes back as it came."""
+        given = {
+            "reasoning_content": delta.reasoning_content,
+            "reasoning": delta.reasoning,
+            "reasoning_details": delta.reasoning_details,
+        }
+        came = {field: value for field, value in given.items() if value}
+        for field, value in came.items():
+            self._state.setdefault(field, []).append(value)
+        shown = next((value for value in came.values() if isinstance(value, str)), "")
+        if shown:
+            self._assembly.think(shown)
+        return bool(came)
+
+    def _reasoning_state(self) -> tuple[Part, ...]:
+        state: dict[str, Any] = {}
+        for field, values in self._state.items():
+            if all(isinstance(value, str) for value in values):
+                state[field] = "".join(values)
+            elif all(isinstance(value, list) for value in values):
+                state[field] = [item for value in values for item in value]
+        return (Opaque(API, encode_json(state).decode()),) if state else ()
 
     def _take_call(self, piece: CallPiece) -> None:
         function = piece.function
@@ -172,56 +194,22 @@ class AnswerAssembler:
         arguments = function.arguments
         if arguments:
             text = arguments if isinstance(arguments, str) else encode_json(arguments).decode()
-            call.arguments.append(text)
-            self._grow(len(text))
+            self._assembly.arguments(call, text)
 
-    def _call_for(self, piece: CallPiece, *, starts: bool) -> _OpenCall:
+    def _call_for(self, piece: CallPiece, *, starts: bool) -> OpenCall:
         """By index; some servers leave the index out, or send 0 for every one of several calls."""
         calls = self._calls
         if piece.index is not None:
-            found = next((call for call in reversed(calls) if call.index == piece.index), None)
+            found = next((call for index, call in reversed(calls) if index == piece.index), None)
         else:
-            found = calls[-1] if calls else None
+            found = calls[-1][1] if calls else None
         another = starts and found is not None and bool(piece.id and found.id and piece.id != found.id)
         if found is None or another or (piece.index is None and starts and found.name and not piece.id):
-            found = _OpenCall(piece.index)
-            calls.append(found)
+            found = self._assembly.call("", "")
+            calls.append((piece.index, found))
         return found
-
-    def _finished_calls(self, *, cut: bool) -> tuple[ToolCall, ...]:
-        """`cut`: the answer hit its length limit, so a call whose arguments do not parse was not finished."""
-        finished: list[ToolCall] = []
-        taken: set[str] = set()
-        for number, call in enumerate(self._calls):
-            arguments = "".join(call.arguments) or "{}"
-            if cut and not _parses(arguments):
-                continue
-            if not call.name:
-                raise errors.BadResponseError(f"{self._place.url} sent a tool call without a name")
-            identity = call.id or f"{self._call_prefix}_{number}"
-            if identity in taken:
-                identity = f"{identity}_{number}"
-            taken.add(identity)
-            finished.append(ToolCall(identity, call.name, arguments))
-        return tuple(finished)
-
-    def _grow(self, characters: int) -> None:
-        self._size += characters
-        if self._size > MAX_ANSWER_CHARACTERS:
-            raise errors.BadResponseError(
-                f"{self._place.url} sent an answer of more than {MAX_ANSWER_CHARACTERS} characters",
-                retryable=False,
-            )
 
 
 def _text_of_parts(parts: list[dict[str, Any]]) -> str:
     """Some servers send content as typed parts; only text ones are text."""
     return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
-
-
-def _parses(arguments: str) -> bool:
-    try:
-        msgspec.json.decode(arguments)
-    except msgspec.DecodeError:
-        return False
-    return True

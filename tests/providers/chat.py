@@ -11,6 +11,7 @@ from providers.http.endpoint import Endpoint
 from providers.http.failures import Place
 from providers.http.openai_chat import OpenAIChat
 from providers.messages import Request, user
+from providers.pricing import PricedProvider, profile_pricing
 
 KEY = "sk-secret-0123456789"
 PROFILES: Mapping[str, ModelProfile] = {"priced": ModelProfile(8192, None, Prices(2.0, 8.0, 0.5))}
@@ -19,7 +20,7 @@ PROFILES: Mapping[str, ModelProfile] = {"priced": ModelProfile(8192, None, Price
 @asynccontextmanager
 async def chat(
     base_url: str, *, limits: TimeLimits | None = None, proxy: str | None = None
-) -> AsyncIterator[OpenAIChat]:
+) -> AsyncIterator[PricedProvider]:
     endpoint = Endpoint(
         Place(base_url, "OPENAI_BASE_URL", "OPENAI_API_KEY", KEY),
         headers={"content-type": "application/json", "authorization": f"Bearer {KEY}"},
@@ -28,7 +29,7 @@ async def chat(
     )
     provider = OpenAIChat(endpoint, profiles=lambda model: PROFILES.get(model, ModelProfile()))
     try:
-        yield provider
+        yield PricedProvider(provider, profile_pricing(provider.profile))
     finally:
         await provider.aclose()
 

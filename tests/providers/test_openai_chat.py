@@ -8,6 +8,7 @@ import pytest
 
 from providers import errors
 from providers.config import TimeLimits
+from providers.http.conversation import UNANSWERED
 from providers.messages import (
     Message,
     Opaque,
@@ -75,6 +76,7 @@ async def test_what_is_sent() -> None:
             {"role": "tool", "tool_call_id": "a", "content": "text"},
             {"role": "tool", "tool_call_id": "b", "content": "not JSON"},
             {"role": "assistant", "content": None, "tool_calls": [call("c", "{}")]},
+            {"role": "tool", "tool_call_id": "c", "content": UNANSWERED},
         ],
         "temperature": 0.5,
         "max_tokens": 99,
