@@ -97,11 +97,12 @@ class Reviews:
             _want(review, 0.0)
 
     async def refresh(self, run_id: str) -> None:
-        """Computes a run's review anew and returns when it is there."""
+        """Computes a run's review anew and returns when it is there, or when the user does not stop typing."""
         review = self._reviews.get(run_id)
         if review is not None:
             _want(review, 0.0)
-            await settled(review)
+            with anyio.move_on_after(_LONGEST_S):
+                await settled(review)
 
     async def settle(self, path: str, seconds: float) -> None:
         """Waits, at most `seconds`, for what is being computed and concerns `path`."""
@@ -152,8 +153,13 @@ class Reviews:
 
     async def _load(self, review: Review) -> None:
         engine, root = review.workspace.engine, str(review.workspace.root)
+        texts = self._versions(review)
         view = await engine.changes(review.run_id)
         findings = await engine.findings(review.run_id)
+        if review.view is not None and texts != self._versions(review):
+            # The user typed meanwhile: what is kept has followed that, this has not. Again, at the next pause.
+            _want(review, _TYPING_S)
+            return
         review.view = view
         review.hunks = {}
         for hunk in view.hunks():
@@ -167,6 +173,14 @@ class Reviews:
                 Anchor(placed, placed.start_line, span)
             )
 
+    def _versions(self, review: Review) -> dict[str, int]:
+        """Of the open documents that this review speaks of."""
+        return {
+            document.path: document.version
+            for document in self._session.documents()
+            if document.path is not None and _concerns(review, document.path)
+        }
+
     def _tell(self, before: dict[str, object], after: dict[str, object]) -> None:
         different = [path for path in {**before, **after} if before.get(path) != after.get(path)]
         if different:
@@ -177,7 +191,7 @@ class Reviews:
             return
         for review in self.all():
             key = _key(review, document.path)
-            if key is None or (key not in review.hunks and key not in review.findings):
+            if key is None or not _concerns(review, document.path):
                 continue
             hunks, findings = review.hunks.get(key, ()), review.findings.get(key, ())
             touched = follow_all(hunks, changes)
@@ -219,6 +233,11 @@ def _key(review: Review, path: str) -> str | None:
         return path
     relative = relative_to(path, review.workspace.root)
     return None if relative is None else _below(root, relative)
+
+
+def _concerns(review: Review, path: str) -> bool:
+    key = _key(review, path)
+    return key in review.hunks or key in review.findings
 
 
 def _fingerprint(review: Review) -> dict[str, object]:
