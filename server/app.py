@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 from orchestration.documents import EditorDocuments, NoDocuments
@@ -37,6 +36,7 @@ from providers.local_servers import LocalServer, probe_local
 from providers.profiles import UNKNOWN_PROFILE, profiles_from_settings
 from providers.registry import ProviderStatus, Registry, build_providers
 from server.composition import ModelEntry, TrustWord
+from server.handshake import VERSION
 from server.settings import Settings, load, user_file
 
 SHADOW = "snapshots.git"
@@ -139,7 +139,7 @@ async def open_ports(
             environ=environ,
             server_id="" if documents is None else ids.new("server"),
             pid=os.getpid(),
-            version=version("antiphon"),
+            version=VERSION,
         )
 
 
