@@ -30,6 +30,7 @@ from orchestration.workspace.local_launcher import LocalLauncher
 from orchestration.workspace.path_guard import PathGuard
 from orchestration.workspace.shadow import ShadowRepository
 from orchestration.workspace.snapshotter import LocalSnapshotter
+from orchestration.workspace.trust import TrustStore
 from providers.base import ModelProfile
 from providers.config import ProvidersConfig, RetryPolicy, TimeLimits
 from providers.local_servers import LocalServer, probe_local
@@ -186,13 +187,20 @@ async def run_program(
 
 def is_trusted(root: Path, *, settings: Settings, environ: Mapping[str, str]) -> bool:
     """Whether the user's stored decision covers this workspace as it is now."""
-    del root, settings, environ
-    return False
+    return trust_store(settings, environ).is_trusted(root)
 
 
 def set_trust(root: Path, *, settings: Settings, environ: Mapping[str, str], trusted: bool) -> None:
-    """Keeps the user's decision."""
-    del root, settings, environ, trusted
+    """Keeps the user's decision. Raises ConfigurationError when it cannot be kept."""
+    store = trust_store(settings, environ)
+    if trusted:
+        store.grant(root, now=SystemClock().now())
+    else:
+        store.revoke(root)
+
+
+def trust_store(settings: Settings, environ: Mapping[str, str]) -> TrustStore:
+    return TrustStore(settings.data_folder(environ))
 
 
 def check_model(

@@ -8,6 +8,7 @@ EXAMPLES = """  antiphon trust
   antiphon trust --workspace ~/src/parser
   antiphon trust --show
   antiphon trust --revoke
+  antiphon trust --list
 
 Trusting means: gates may run this workspace's tests, agents' commands may run as your approval says, and
 its `.antiphon/config.toml` may name commands and a model. It never lets a workspace raise rights.
@@ -20,18 +21,43 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--show", action="store_true", help="only say whether it is trusted (exit 0: yes, 1: no)"
     )
     action.add_argument("--revoke", action="store_true", help="stop trusting it")
+    action.add_argument("--list", action="store_true", help="every workspace that was trusted")
     workspace_options(parser)
 
 
 def execute(invocation: Invocation) -> int:
-    from server.app import is_trusted, set_trust
+    from server.app import is_trusted, set_trust, trust_store
 
     args, terminal = invocation.args, invocation.terminal
+    if args.list:
+        return _list(invocation)
     root = invocation.workspace()
     settings, trusted = invocation.settings(root)
     if not args.show:
         set_trust(root, settings=settings, environ=invocation.environ, trusted=not args.revoke)
         trusted = is_trusted(root, settings=settings, environ=invocation.environ)
-    terminal.emit({"workspace": str(root), "trusted": trusted})
+    changed = not trusted and any(
+        grant.root == str(root) for grant in trust_store(settings, invocation.environ).list()
+    )
+    terminal.emit({"workspace": str(root), "trusted": trusted, "changed": changed})
     terminal.say(str(root), " is ", ("trusted", "green") if trusted else ("not trusted", "yellow"))
+    if changed:
+        terminal.say(
+            "It was, but files that can start something have changed since (.antiphon, tool servers); look at",
+            " them, then `antiphon trust` again.",
+        )
     return int(args.show and not trusted)
+
+
+def _list(invocation: Invocation) -> int:
+    from server.app import trust_store
+
+    terminal = invocation.terminal
+    settings, _ = invocation.settings()
+    grants = trust_store(settings, invocation.environ).list()
+    for grant in grants:
+        terminal.emit({"workspace": grant.root, "trusted": grant.holds, "changed": not grant.holds})
+        terminal.say(grant.root, ("" if grant.holds else "  changed since; trust it again", "yellow"))
+    if not grants:
+        terminal.say("no workspace is trusted")
+    return 0

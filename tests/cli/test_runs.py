@@ -166,6 +166,19 @@ def test_without_trust_gates_do_not_run(bench: Bench) -> None:
     assert bench("trust", "--show").code == 1
 
 
+def test_trust_ends_when_what_it_was_given_for_changes(bench: Bench) -> None:
+    assert bench("trust").code == 0
+    (bench.workspace / ".antiphon").mkdir()
+    (bench.workspace / ".antiphon" / "config.toml").write_text('[quality]\ntest_command = "make evil"\n')
+    shown = bench("trust", "--show")
+    assert shown.code == 1
+    assert "It was, but files that can start something have changed since" in shown.out
+    assert "quality.test_command is ignored until you trust this workspace" in shown.errors
+    assert bench("trust", "--list", "--json").last["changed"] is True
+    assert bench("trust").code == 0
+    assert bench("trust", "--show").code == 0
+
+
 def test_a_dead_letter_shows_the_failing_test(bench: Bench) -> None:
     wrong = {**EDIT, "arguments": {"path": "calc.py", "edits": [{"search": "a - b", "replace": "a * b"}]}}
     bench.script(rule("add", wrong, finish()), rule("doc", NOTES, finish()))
