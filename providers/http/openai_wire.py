@@ -225,14 +225,14 @@ def usage_of(wire: Any) -> Usage:
         return UNKNOWN
     prompt = token_count(wire.get("prompt_tokens"))
     cached = token_count(
-        _detail(wire, "prompt_tokens_details", "cached_tokens", wire.get("prompt_cache_hit_tokens"))
+        count_in(wire, "prompt_tokens_details", "cached_tokens", wire.get("prompt_cache_hit_tokens"))
     )
     if cached is not None and prompt is not None and cached > prompt:
         cached = None
-    reasoning = token_count(_detail(wire, "completion_tokens_details", "reasoning_tokens", None))
+    reasoning = token_count(count_in(wire, "completion_tokens_details", "reasoning_tokens", None))
     return Usage(prompt, token_count(wire.get("completion_tokens")), cached, reasoning, None)
 
 
-def _detail(wire: dict[str, Any], details: str, name: str, otherwise: Any) -> Any:
+def count_in(wire: dict[str, Any], details: str, name: str, otherwise: Any) -> Any:
     given = wire.get(details)
     return given.get(name, otherwise) if isinstance(given, dict) else otherwise
