@@ -72,6 +72,7 @@ class Git:
         expect: Collection[int] = (0,),
         max_output: int = 256 * 1024 * 1024,
         timeout_s: float = 600.0,
+        brief: bool = True,
     ) -> Completed:
         """Raises ProcessError with git's own words when the exit code is not among `expect`."""
         where = () if git_dir is None else (f"--git-dir={git_dir}",)
@@ -83,6 +84,7 @@ class Git:
                 stdin=stdin,
                 separate=True,
                 own_tool=True,
+                brief=brief,
                 max_output=max_output,
                 timeout_s=timeout_s,
                 purpose="git",

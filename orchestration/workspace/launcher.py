@@ -17,8 +17,9 @@ DEFAULT_MAX_OUTPUT = 256 * 1024
 @dataclass(frozen=True, slots=True)
 class Command:
     """`env` is added to the allow-listed environment; `stdin` None is an empty input. `separate` keeps
-    standard error apart, else it is interleaved. `own_tool` marks our own neutralised git: no sandbox, and
-    no search for what it left behind. `task` and `purpose` are for the ledger that a user can read.
+    standard error apart, else it is interleaved. `own_tool` marks our own neutralised tools: no sandbox, and
+    no search for what they left behind; `brief` those that end by themselves within moments, so that no
+    ledger holds them. `task` and `purpose` are for the ledger that a user can read.
     """
 
     argv: Sequence[str]
@@ -29,6 +30,7 @@ class Command:
     stdin: bytes | None = None
     separate: bool = False
     own_tool: bool = False
+    brief: bool = False
     task: str = ""
     purpose: str = ""
 

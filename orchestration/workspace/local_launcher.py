@@ -58,6 +58,7 @@ class LocalLauncher:
         self._ledger = ProcessLedger(state, token)
         self._guardian = ProcessGuardian(token)
         self._children: dict[int, ChildProcess] = {}
+        self._guarded: set[int] = set()
         self._count = 0
 
     @property
@@ -123,7 +124,7 @@ class LocalLauncher:
 
     def _spawn(self, command: Command, *, stdin: bool, stderr: "int | IO[bytes]") -> ChildProcess:
         argv = command.argv if command.own_tool else self._sandbox.wrap(command.argv, cwd=command.cwd)
-        if not command.own_tool:
+        if not command.brief:
             self._guardian.prepare()
             self._ledger.prepare()
         self._count += 1
@@ -136,7 +137,8 @@ class LocalLauncher:
             stderr=stderr,
         )
         self._children[child.pid] = child
-        if not command.own_tool:
+        if not command.brief:
+            self._guarded.add(child.pid)
             self._guardian.add(child.pid)
             live = LiveProcess(child.pid, tuple(argv), self._clock.now(), command.task, command.purpose)
             self._ledger.add(child.pid, child.started, live)
@@ -147,7 +149,8 @@ class LocalLauncher:
             code = await child.end(self._grace_s, search=search)
         if pipes:
             child.close_pipes()
-        if self._children.pop(child.pid, None) is not None and search:
+        if self._children.pop(child.pid, None) is not None and child.pid in self._guarded:
+            self._guarded.remove(child.pid)
             self._guardian.remove(child.pid)
             self._ledger.remove(child.pid)
         return code

@@ -82,9 +82,12 @@ class ShadowRepository:
         )
         expire = f"{int(older_than_s)}.seconds.ago" if older_than_s > 0 else "now"
         await git.run(
-            ["repack", "-A", "-d", "-q", f"--unpack-unreachable={expire}"], git_dir=self.path, timeout_s=3600
+            ["repack", "-A", "-d", "-q", f"--unpack-unreachable={expire}"],
+            git_dir=self.path,
+            timeout_s=3600,
+            brief=False,
         )
-        await git.run(["prune", f"--expire={expire}"], git_dir=self.path, timeout_s=3600)
+        await git.run(["prune", f"--expire={expire}"], git_dir=self.path, timeout_s=3600, brief=False)
 
 
 def _create(path: Path) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
@@ -19,6 +20,7 @@ from orchestration.workspace.local_launcher import LocalLauncher, LocalProcess
 from orchestration.workspace.process_identity import carriers, is_alive, start_time
 from orchestration.workspace.process_ledger import end_leftovers
 from orchestration.workspace.process_output import BoundedOutput
+from providers.base import ProcessPort
 from tests.workspace.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -199,6 +201,35 @@ async def test_leftovers_of_a_live_owner_are_left_alone(launcher: LocalLauncher,
     assert end_leftovers(tmp_path / "ledger") == 0
     assert start_time(process.pid) != ""
     await process.kill()
+
+
+class _Recording:
+    """A sandbox that shows what it was told."""
+
+    tier = "recording"
+
+    def __init__(self) -> None:
+        self.writable: list[Path] = []
+
+    def wrap(self, argv: Sequence[str], *, cwd: Path) -> Sequence[str]:
+        self.writable.append(cwd)
+        return ("env", "SANDBOXED=1", *argv)
+
+
+async def test_incident_19_only_the_given_folder_is_a_writable_root(tmp_path: Path) -> None:
+    sandbox = _Recording()
+    launcher = LocalLauncher(tmp_path / "ledger", "sandbox", clock=SystemClock(), sandbox=sandbox)
+    port: ProcessPort = launcher  # what agent adapters are given
+    done = await launcher.run(sh("cd /; echo $SANDBOXED; pwd", tmp_path))
+    process = await port.start(("true",), cwd=tmp_path, env={})
+    assert await process.wait() == 0
+    await process.kill()
+    own = await launcher.run(Command(("env",), tmp_path, own_tool=True, brief=True))
+    await launcher.aclose()
+    assert done.output == b"1\n/\n"
+    assert launcher.tier == "recording"
+    assert sandbox.writable == [tmp_path, tmp_path]
+    assert b"SANDBOXED" not in own.output
 
 
 async def test_children_inherit_no_descriptor(launcher: LocalLauncher, tmp_path: Path) -> None:
