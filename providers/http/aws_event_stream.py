@@ -55,6 +55,10 @@ class AwsEventParser:
             events.append(_event(message))
         return events
 
+    def rest(self) -> list[Event]:
+        """At the end of the stream: a message that was cut off is dropped."""
+        return []
+
 
 def _event(message: bytes) -> Event:
     if zlib.crc32(message[:-4]) != int.from_bytes(message[-4:], "big"):

@@ -18,7 +18,8 @@ import anyio.to_thread
 
 from providers import errors
 from providers.config import TimeLimits, TlsFiles
-from providers.http.failures import Headers, Place, header
+from providers.http.delays import Headers, header
+from providers.http.failures import Place
 
 if TYPE_CHECKING:
     import ssl

@@ -6,37 +6,43 @@ line, with the key taken out.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from providers import errors
+from providers.http.delays import Headers, delay_in_body, header, reset_delay, retry_after
 
-Headers = Sequence[tuple[bytes, bytes]]
 QUOTE_CHARACTERS = 300
 
 _CONTEXT = re.compile(
     r"context_length_exceeded|exceed_context_size|context (?:length|size|window)|maximum context|"
-    r"prompt is too long|too many tokens",
+    r"prompt is too long|too many tokens|exceed(?:s)? context limit|input token count|context window|"
+    r"request_too_large",
     re.IGNORECASE,
 )
 # Not the bare words "billing" or "quota": texts of passing limits send people to the billing page too.
 _QUOTA = re.compile(
     r"insufficient[_ ](?:quota|balance|credit|funds)|exceeded your current quota|billing_|out of credits|"
-    r"credit balance is too low|payment required",
+    r"credit balance is too low|payment required|spend[_ ]limit",
     re.IGNORECASE,
 )
 _NO_MODEL = re.compile(
-    r"model_not_found|model\b.*\b(?:not found|not exist|does not exist|not a valid|unknown)|not a valid model",
+    r"model_not_found|not_found_error model:|models?\b.*\b(?:not found|not exist|does not exist|not a valid|unknown)|not a valid model",
     re.IGNORECASE,
 )
 _FILTERED = re.compile(r"content_filter|content_policy|responsibleai", re.IGNORECASE)
+_BAD_KEY = re.compile(r"api_key_invalid|invalid_api_key|api key (?:not valid|expired)", re.IGNORECASE)
+_RATE = re.compile(r"rate[_ ]limit|\b429\b|resource_exhausted|throttl")
+_BUSY = re.compile(r"overloaded|server_error|api_error|unavailable|internal|\b50[023]\b")
 _LIMIT = re.compile(
-    r"(?:maximum context length is|context window of|n_ctx\D{1,6}|available context size \()\s*(\d+)"
+    r"(?:maximum context length is|context window of|n_ctx\D{1,6}|available context size \(|"
+    r"tokens? >|\d \+ \d+ >|tokens allowed \()\s*(\d+)"
 )
-_REQUESTED = re.compile(r"(?:requested|resulted in|request \()\s*(?:about )?(\d+) tokens")
+_REQUESTED = re.compile(
+    r"(?:(?:requested|resulted in|request \()\s*(?:about )?|too long: |token count \()(\d+)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +76,21 @@ class ServerError:
     parameter: str = ""
     limit: int | None = None
     requested: int | None = None
+    delay: float | None = None
+    details: str = ""  # further objects of the body, as JSON in lower case
 
     @property
     def words(self) -> str:
         return f"{self.code} {self.message}"
+
+    @property
+    def used_up(self) -> bool:
+        """Credit or quota is gone, which waiting does not mend. One vendor uses the same words for limits that pass,
+        and then says when; what counts by the day does not pass in time.
+        """
+        if "insufficient_quota" in self.words or "perday" in self.details:
+            return True
+        return self.delay is None and _QUOTA.search(self.words) is not None
 
 
 def read_error(payload: object) -> ServerError:
@@ -97,6 +114,8 @@ def read_error(payload: object) -> ServerError:
         parameter=str(inner.get("param") or ""),
         limit=_count(inner.get("n_ctx"), _LIMIT, message),
         requested=_count(inner.get("n_prompt_tokens"), _REQUESTED, message),
+        delay=delay_in_body(payload, message),
+        details=msgspec.json.encode(inner.get("details") or inner.get("metadata") or "").decode().lower(),
     )
 
 
@@ -126,19 +145,24 @@ def error_of_status(
             f"set {place.setting} to the address that answers itself"
         )
     if status == 401:
-        mend = f"check {place.key_setting}" if place.key else f"set {place.key_setting}"
-        return errors.AuthenticationError(f"{at}; {mend}")
+        return _refused_key(at, place)
     if status == 403:
         return errors.PermissionDeniedError(f"{at}; the key of {place.key_setting} may not do this")
-    if status == 429 and not _QUOTA.search(said.words):
-        return errors.RateLimitError(at, retry_after=delay)
-    if status in {402, 429}:
+    if status == 429 and not said.used_up:
+        known = (delay, said.delay, reset_delay(headers))
+        return errors.RateLimitError(at, retry_after=next((each for each in known if each is not None), None))
+    if status in {402, 429} or (status == 400 and said.used_up):
         return errors.QuotaExhaustedError(f"{at}; the credit or quota of this key is used up")
-    if status == 408:
+    if status in {408, 504}:
         return errors.ProviderTimeoutError(at, retry_after=delay)
     if status >= 500 or status in {409, 425}:
-        return errors.OverloadedError(at, retry_after=delay)
+        return errors.OverloadedError(at, retry_after=said.delay if delay is None else delay)
     return _refused_request(said, at, status, place=place, model=model)
+
+
+def _refused_key(at: str, place: Place) -> errors.AuthenticationError:
+    mend = "check" if place.key or place.secrets else "set"
+    return errors.AuthenticationError(f"{at}; {mend} {place.key_setting}")
 
 
 def error_of_payload(payload: object, *, place: Place, model: str) -> errors.ProviderError:
@@ -146,18 +170,21 @@ def error_of_payload(payload: object, *, place: Place, model: str) -> errors.Pro
     said = read_error(payload)
     at = f"{place.url} sent an error instead of an answer: {place.quote(said.words) or 'without a reason'}"
     words = said.words.lower()
-    if _QUOTA.search(words):
+    if said.used_up:
         return errors.QuotaExhaustedError(at)
-    if "rate_limit" in words or "rate limit" in words or " 429" in f" {words}":
-        return errors.RateLimitError(at)
-    if "authentication" in words or "invalid_api_key" in words:
+    if _RATE.search(words):
+        return errors.RateLimitError(at, retry_after=said.delay)
+    if "authentication" in words or _BAD_KEY.search(words):
         return errors.AuthenticationError(f"{at}; check {place.key_setting}")
-    if "overloaded" in words or "server_error" in words or "unavailable" in words or "internal" in words:
-        return errors.OverloadedError(at)
+    if "permission_error" in words or "permission_denied" in words:
+        return errors.PermissionDeniedError(f"{at}; the key of {place.key_setting} may not do this")
+    if _BUSY.search(words):
+        return errors.OverloadedError(at, retry_after=said.delay)
     if "timeout" in words or "timed out" in words:
         return errors.ProviderTimeoutError(at)
     if (
         "invalid_request" in words
+        or "invalid_argument" in words
         or _CONTEXT.search(words)
         or _NO_MODEL.search(words)
         or _FILTERED.search(words)
@@ -166,29 +193,11 @@ def error_of_payload(payload: object, *, place: Place, model: str) -> errors.Pro
     return errors.BadResponseError(at)
 
 
-def retry_after(headers: Headers) -> float | None:
-    """Seconds from `retry-after-ms` or from either form of `Retry-After`; None when absent or senseless."""
-    milliseconds = _number(header(headers, b"retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    value = header(headers, b"retry-after")
-    seconds = _number(value)
-    if seconds is not None or not value:
-        return seconds
-    return _seconds_until(value, header(headers, b"date"))
-
-
-def header(headers: Headers, name: bytes) -> str:
-    """The value of the header `name` (given in lower case), or an empty string."""
-    for key, value in headers:
-        if key.lower() == name:
-            return value.decode("latin-1")
-    return ""
-
-
 def _refused_request(
     said: ServerError, at: str, status: int, *, place: Place, model: str
 ) -> errors.ProviderError:
+    if _BAD_KEY.search(said.words) or "api_key_invalid" in said.details:
+        return _refused_key(at, place)
     if status == 413 or _CONTEXT.search(said.words):
         return errors.ContextOverflowError(at, requested=said.requested, limit=said.limit)
     if _NO_MODEL.search(said.words):
@@ -200,27 +209,6 @@ def _refused_request(
             f"{at}; nothing answers there: check {place.setting}{place.path_hint}"
         )
     return errors.InvalidRequestError(at)
-
-
-def _seconds_until(when: str, now: str) -> float | None:
-    """Measured by the server's own clock where it sent a Date, so that ours need not agree with it."""
-    import datetime as dt
-    from email.utils import parsedate_to_datetime
-
-    try:
-        then = parsedate_to_datetime(when)
-        reference = parsedate_to_datetime(now) if now else dt.datetime.now(dt.UTC)
-        return max(0.0, (then - reference).total_seconds())
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if 0 <= value < float("inf") else None
 
 
 def _count(given: Any, pattern: re.Pattern[str], message: str) -> int | None:

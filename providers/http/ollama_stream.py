@@ -8,7 +8,7 @@ from providers.http.failures import error_of_payload
 from providers.http.ollama_wire import API, STOP_REASONS, Line, WireMessage, decode_line, usage_of
 from providers.http.sse import Event
 from providers.http.think_tags import ThinkSplitter
-from providers.http.wire_json import encode_json
+from providers.http.wire_json import encode_json, parses
 from providers.messages import Answer, Message, Opaque, Part, ToolCall
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
@@ -35,6 +35,11 @@ class LineParser:
         self._tail = [rest] if rest else []
         self._size = len(rest)
         return [("message", line) for line in lines if line.strip()]
+
+    def rest(self) -> list[Event]:
+        """At the end of the stream: a last line that lacks only its line end."""
+        line = b"".join(self._tail)
+        return [("message", line)] if line.strip() and parses(line.decode("utf-8", "replace")) else []
 
 
 class LineAssembler:

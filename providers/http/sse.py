@@ -55,6 +55,10 @@ class SseParser:
             raise BadResponseError(f"the stream holds an event of more than {self._max} bytes")
         return events
 
+    def rest(self) -> list[Event]:
+        """At the end of the stream: nothing, whatever is unfinished."""
+        return []
+
     def _read(self, lines: list[bytes], events: list[Event]) -> bool:
         """Adds the events that these lines complete. Whether an empty line, the end of an event, was among them."""
         ended = False

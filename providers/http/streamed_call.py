@@ -49,9 +49,10 @@ class Assembler(Protocol):
 
 
 class Parser(Protocol):
-    """Cuts bytes into events."""
+    """Cuts bytes into events. `rest`: what the end of the stream completes."""
 
     def feed(self, chunk: bytes) -> list[Event]: ...
+    def rest(self) -> list[Event]: ...
 
 
 async def streamed_answer(
@@ -115,6 +116,7 @@ async def _read(reply: Reply, assembler: Assembler, timer: CallTimer, parser: Pa
                 timer.content()
             if assembler.whole or assembler.closed:
                 timer.ending(GRACE_FOR_THE_CONNECTION_S if assembler.closed else GRACE_FOR_USAGE_S)
+        assembler.feed(parser.rest())
     except errors.ConnectionFailedError:
         if not assembler.whole:
             raise

@@ -3,7 +3,8 @@ import json
 import pytest
 
 from providers import errors
-from providers.http.failures import Place, error_of_status, read_error, retry_after
+from providers.http.delays import retry_after
+from providers.http.failures import Place, error_of_status, read_error
 
 PLACE = Place("http://host/v1", "OPENAI_BASE_URL", "OPENAI_API_KEY", "sk-secret")
 
