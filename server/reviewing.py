@@ -15,6 +15,7 @@ from orchestration.quality.gates import GateContext
 from orchestration.quality.reviewer import Reviewer
 from orchestration.workspace.objects import Change, Entry, ObjectStore
 from orchestration.workspace.user_history import Revision, UserHistory
+from providers.errors import ProviderError
 from providers.messages import Request, RequestLabels, system, user
 
 _LARGE_FILE_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -23,16 +24,20 @@ _ROLE = "reviewer"
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """`base` is the commit compared with, empty for nothing; `files` counts those that differ."""
+    """`base` is the commit compared with, empty for nothing; `files` counts those that differ. `unasked` says
+    why the model gave no answer, empty when it did or was not wanted.
+    """
 
     base: str
     files: int
     review: DifferenceReview
+    unasked: str = ""
 
 
 async def review_workspace(ports: EnginePorts, base: str | None, model: str | None) -> Reviewed:
     """`base`: a revision (None: HEAD, or nothing where there is no commit); `model`: `PROVIDER/NAME` of the
-    reviewing role, or None. Raises UsageError for a revision that is none, ProviderError from the model.
+    reviewing role, or None. Raises UsageError for a revision that is none, ProviderConfigurationError for
+    a model that cannot be.
     """
     history = UserHistory(ports.root)
     wanted = base if base is not None else "HEAD" if history.exists else None
@@ -61,9 +66,13 @@ async def review_workspace(ports: EnginePorts, base: str | None, model: str | No
         settings=ports.quality,
         baseline=ports.baseline,
     )
+    commit = revision.commit if revision is not None else ""
     reviewer = _reviewer(ports, model) if model is not None and changed else None
-    review = await review_difference(context, reviewer=reviewer)
-    return Reviewed(revision.commit if revision is not None else "", len(changed), review)
+    try:
+        return Reviewed(commit, len(changed), await review_difference(context, reviewer=reviewer))
+    except ProviderError as error:
+        review = await review_difference(context)
+        return Reviewed(commit, len(changed), review, f"the reviewing role could not be asked: {error}")
 
 
 def _start(

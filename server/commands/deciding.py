@@ -74,6 +74,8 @@ def decision_lines(reply: Reply, verb: str) -> list[Line]:
     done = {"accept": "accepted", "reject": "rejected", "undo": "undone"}[verb]
     if reply.error:
         return [line((f"not {done}: ", "bold red"), text) for text in reply.error.splitlines()]
+    if not reply.decision_id and not reply.files:
+        return [line(("nothing to do", "yellow"), ": no hunk of the run is open any more")]
     lines = [
         line(
             (file.outcome, _STYLES.get(file.outcome, "")),

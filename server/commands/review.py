@@ -13,7 +13,7 @@ EXAMPLES = """  antiphon review
   antiphon review --base main --trust
   antiphon review --json | jq -r 'select(.type == "finding") | .rule'
 
-Exit code 0: nothing found. 1: findings. Analyzers are programs, so they run in a trusted workspace only.
+Exit code 0: nothing found. 1: findings, or a reviewing role that could not be asked. Analyzers are programs, so they run in a trusted workspace only.
 """
 _STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
@@ -43,10 +43,11 @@ def execute(invocation: Invocation) -> int:
     async def main() -> int:
         async with open_ports(root, settings=settings, trusted=trusted, environ=invocation.environ) as ports:
             reviewed = await review_workspace(ports, args.base, model)
-        for note in reviewed.review.notes:
+        notes = [*reviewed.review.notes, *([reviewed.unasked] if reviewed.unasked else [])]
+        for note in notes:
             terminal.remark("note: ", note)
         findings = reviewed.review.findings
-        code = 1 if findings else 0
+        code = 1 if findings or reviewed.unasked else 0
         for finding in findings:
             terminal.emit({"type": "finding", **msgspec.to_builtins(finding)})
             _say(terminal, finding)
@@ -56,7 +57,7 @@ def execute(invocation: Invocation) -> int:
                 "base": reviewed.base,
                 "files": reviewed.files,
                 "findings": len(findings),
-                "notes": list(reviewed.review.notes),
+                "notes": notes,
                 "exitCode": code,
             }
         )

@@ -16,6 +16,7 @@ from server.terminal.words import END_STYLES, glyph, run_word, status_style, sta
 _ORDER = {"running": 0, "waiting": 1, "dead": 2, "merged": 4, "pending": 5, "skipped": 6, "cancelled": 3}
 _LONGEST_TITLE = 44
 _DEEPEST = 4
+_GATES = "at its gates"  # what a task is doing once its agent has finished
 
 
 def board(state: RunState, now: float, *, columns: int, rows: int, unicode: bool = True) -> list[Line]:
@@ -124,7 +125,7 @@ def _details(task: TaskState, state: RunState, now: float) -> Line:
     if task.status == "running" and task.turn:
         parts.append(line(f"turn {task.turn}"))
     if task.activity and task.status in {"running", "waiting"}:
-        parts.append(line(task.activity))
+        parts.append(line(_GATES if task.activity.startswith("finish") else task.activity))
     parts.append(line((task.spec.role, "dim")))
     return joined(parts)
 

@@ -30,7 +30,7 @@ def summary(
     lines: list[Line] = [
         line((end, END_STYLES.get(end, "bold")), " · ", (clipped(goal, max(20, columns - 14)), "bold")),
         totals(state, now),
-        BLANK,
+        *([BLANK] if state.tasks else []),
     ]
     lines += _tasks(state, now, columns, unicode=unicode)
     for task in state.tasks.values():
@@ -122,7 +122,10 @@ def _next(state: RunState, workspace_option: str) -> list[Line]:
             (f"antiphon changes {run}", f"see {what} in {where}"),
             (f"antiphon accept {run} --all", "write them to your files"),
         ]
-    if state.end in {"cancelled", "partial", "failed"}:
+    # Dead letters are final: resuming is for what did not come to its end.
+    if not state.tasks or any(
+        task.status not in {"merged", "dead", "skipped"} for task in state.tasks.values()
+    ):
         commands.append((f"antiphon resume {run}", "go on; finished tasks are kept"))
     commands.append((f"antiphon show {run}", "attempts, gates and costs"))
     return [BLANK, line(("next", "bold")), *_aligned(commands)]

@@ -186,7 +186,7 @@ def test_a_dead_letter_shows_the_failing_test(bench: Bench) -> None:
     assert run.code == 1, run
     assert "dead letter add after 3 attempts" in run.out
     assert "2 != 3" in run.out
-    assert "antiphon resume run-" in run.out
+    assert "antiphon show run-" in run.out
     page = bench("show", "latest", "--task", "add")
     assert "attempt 3 failed (gate)" in page.out
 
