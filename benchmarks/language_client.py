@@ -42,6 +42,7 @@ class LanguageClient:
         self._process = process
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._next = 1
+        self._ended: RequestFailedError | None = None
         self.on_notification: Callable[[str, Any], None] = lambda _method, _params: None
 
     @property
@@ -50,6 +51,8 @@ class LanguageClient:
 
     async def request(self, method: str, params: Any) -> Any:
         """Raises RequestFailedError."""
+        if self._ended is not None:
+            raise self._ended
         number, self._next = self._next, self._next + 1
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
@@ -99,10 +102,13 @@ class LanguageClient:
                     if line.startswith(b"content-length")
                 )
                 self._take(json.loads(await self._process.stdout.readexactly(length)))
-        except asyncio.IncompleteReadError:
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
+            ended = isinstance(error, asyncio.IncompleteReadError)
+            why = "the server ended" if ended else f"unreadable: {error!r}"
+            self._ended = RequestFailedError(why)
             for answer in self._waiting.values():
                 if not answer.done():
-                    answer.set_exception(RequestFailedError("the server ended"))
+                    answer.set_exception(self._ended)
 
     def _take(self, message: dict[str, Any]) -> None:
         if "method" not in message:
@@ -114,7 +120,7 @@ class LanguageClient:
             else:
                 answer.set_result(message.get("result"))
         elif "id" in message:
-            items = message.get("params", {}).get("items", ())
+            items = (message.get("params") or {}).get("items", ())
             result = [None for _ in items] if message["method"] == "workspace/configuration" else None
             self._send({"jsonrpc": "2.0", "id": message["id"], "result": result})
         else:

@@ -1,15 +1,22 @@
 """What the language server costs and how fast it answers while a run is under way.
 
-*Start*: CPU of the process from exec until the answer to `initialize` has arrived, then it is killed; beside it
-a minimal pygls server that does nothing else, alternating. *Memory*: resident set of `antiphon serve --stdio`
-before its first run and idle after one of 100 tasks. *Answers*: code lenses and code actions of an open document
-asked for every 20 ms, whatever the earlier answers are doing, from the start of a run of 100 tasks (eight at
-once, an edit each, 50 ms a call) to its end; in the first run the document has no hunks, in the second it has
-two open ones. Client and model server share the machine's cores with the server.
+*Start*: CPU of the process from exec until the answer to `initialize` has arrived, then it is killed; and until a
+first request for code lenses after it is answered (Antiphon imports what it can after `initialize`, so the first
+figure alone would flatter it). Beside it a minimal pygls server that knows no more than these two, alternating.
+
+*Memory*: resident set of `antiphon serve --stdio` before its first run (a document open, its lenses and the
+server's health asked for) and idle after one of 100 tasks; beside it the minimal server, idle.
+
+*Answers*: code lenses and code actions of an open document asked for every 20 ms, whatever the earlier answers are
+doing, from the start of a run of 100 tasks (eight at once, an edit each, 50 ms a call) to its end; in the first run
+the document has no hunks, in the second it has two open ones. Client and model server share the machine's cores
+with the server.
 """
 
 import asyncio
+import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,7 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from benchmarks.language_client import CAPABILITIES, LanguageClient, language_server
 from benchmarks.outcome import Outcome, Table, Target, median, median_ratio, percentile, spread
@@ -28,6 +35,7 @@ from benchmarks.programs.team_server import module_text
 NAME = "server"
 Samples = defaultdict[str, list[float]]
 _START = "CPU ms to the answer of initialize"
+_LENS = "CPU ms to the first code lenses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +54,11 @@ def run(sizes: Sizes) -> Outcome:
     samples: Samples = defaultdict(list)
     for _ in range(sizes.starts):
         for name, command in (("antiphon", _serve()), ("pygls", _minimal())):
-            samples[f"{name}, {_START}"].append(_start_ms(command))
+            samples[f"{name}, {_START}"].append(_start_ms(command, lens=False))
+            samples[f"{name}, {_LENS}"].append(_start_ms(command, lens=True))
     for _ in range(sizes.sessions):
+        with _project(1) as folder:
+            asyncio.run(_idle(samples, folder, sizes))
         with _project(sizes.tasks) as folder, _team(sizes.tasks) as url:
             asyncio.run(_session(samples, folder, url, sizes))
     return _outcome(samples, sizes)
@@ -64,8 +75,8 @@ def _minimal() -> list[str]:
 # --- start -----------------------------------------------------------------------------------------
 
 
-def _start_ms(command: list[str]) -> float:
-    """CPU milliseconds until `initialize` is answered."""
+def _start_ms(command: list[str], *, lens: bool) -> float:
+    """CPU milliseconds until `initialize` is answered, or (`lens`) a first request for code lenses after it."""
     with _project(1) as folder:
         process = subprocess.Popen(
             command,
@@ -77,34 +88,63 @@ def _start_ms(command: list[str]) -> float:
         )
         assert process.stdin is not None
         assert process.stdout is not None
-        root = (folder / "project").as_uri()
-        process.stdin.write(
-            _framed({"processId": os.getpid(), "rootUri": root, "capabilities": CAPABILITIES})
-        )
-        process.stdin.flush()
-        head = b""
-        while not head.endswith(b"\r\n\r\n") and (byte := process.stdout.read(1)):
-            head += byte
-        if not head:
+        try:
+            _converse(process.stdin, process.stdout, folder / "project", lens=lens)
+        finally:
             process.kill()
-            process.wait()
-            raise ProgramFailedError(f"{' '.join(command)} ended before it answered `initialize`")
-        process.kill()
-        _, _, usage = os.wait4(process.pid, 0)
-        process.returncode = 0
-        process.stdin.close()
-        process.stdout.close()
+            _, _, usage = os.wait4(process.pid, 0)
+            process.returncode = 0
+            process.stdin.close()
+            process.stdout.close()
     return 1000 * (usage.ru_utime + usage.ru_stime)
 
 
-def _framed(params: dict[str, Any]) -> bytes:
-    import json
+def _converse(to: IO[bytes], back: IO[bytes], root: Path, *, lens: bool) -> None:
+    def send(method: str, params: Any, **number: int) -> None:
+        body = json.dumps({"jsonrpc": "2.0", **number, "method": method, "params": params}).encode()
+        to.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+        to.flush()
 
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}).encode()
-    return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    def wait_for(number: int) -> None:
+        while True:
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                byte = back.read(1)
+                if not byte:
+                    raise ProgramFailedError("the server ended before it answered")
+                head += byte
+            found = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
+            assert found is not None
+            message = json.loads(back.read(int(found.group(1))))
+            if message.get("id") == number and "method" not in message:
+                return
+
+    send(
+        "initialize",
+        {"processId": os.getpid(), "rootUri": root.as_uri(), "capabilities": CAPABILITIES},
+        id=1,
+    )
+    wait_for(1)
+    if lens:
+        send("initialized", {})
+        uri = (root / "module_0.py").as_uri()
+        document = {"uri": uri, "languageId": "python", "version": 1, "text": module_text(0)}
+        send("textDocument/didOpen", {"textDocument": document})
+        send("textDocument/codeLens", {"textDocument": {"uri": uri}}, id=2)
+        wait_for(2)
 
 
 # --- a session -------------------------------------------------------------------------------------
+
+
+async def _idle(samples: Samples, folder: Path, sizes: Sizes) -> None:
+    """The memory of the minimal server after the same first requests: what pygls itself takes."""
+    async with language_server(_minimal(), _env(folder), folder / "project") as client:
+        await client.initialize(folder / "project")
+        document = client.open(folder / "project" / "module_0.py")
+        await client.request("textDocument/codeLens", {"textDocument": document})
+        await asyncio.sleep(sizes.settle_s)
+        samples["RSS MB of a minimal pygls server"].append(_rss_mb(client.pid))
 
 
 async def _session(samples: Samples, folder: Path, url: str, sizes: Sizes) -> None:
@@ -212,10 +252,13 @@ def _team(tasks: int) -> Iterator[str]:
 def _outcome(samples: Samples, sizes: Sizes) -> Outcome:
     ours, theirs = samples[f"antiphon, {_START}"], samples[f"pygls, {_START}"]
     start = Table(
-        "CPU to the answer of `initialize`",
-        ("server", "median, ms", "min to max, ms"),
+        "CPU from exec to an answer",
+        ("server", "answer", "median, ms", "min to max, ms"),
         tuple(
-            (label, median(taken), spread(taken)) for label, taken in (("antiphon", ours), ("pygls", theirs))
+            (name, what.partition(" to ")[2], median(samples[key]), spread(samples[key]))
+            for what in (_START, _LENS)
+            for name in ("antiphon", "pygls")
+            if samples[key := f"{name}, {what}"]
         ),
     )
     memory = Table(
