@@ -14,6 +14,7 @@ from providers.base import ModelProfile, ModelProvider, OnDelta
 from providers.config import RetryPolicy
 from providers.errors import ProviderError, RateLimitError
 from providers.messages import Answer, Request, TextDelta
+from providers.retry_budget import RetryBudget, RetryBudgets
 
 if TYPE_CHECKING:  # tenacity costs 30 ms to import: only the first retry pays for it
     import tenacity
@@ -21,7 +22,8 @@ if TYPE_CHECKING:  # tenacity costs 30 ms to import: only the first retry pays f
 
 class RetryingProvider:
     """A ModelProvider that repeats retryable faults: full-jitter backoff (each wait uniform from 0 to a doubling
-    ceiling), the server's own delay where it gave one. `rand` is uniform in [0, 1).
+    ceiling), the server's own delay where it gave one. `rand` is uniform in [0, 1). Each repetition is taken from the
+    budget of its run.
     """
 
     def __init__(
@@ -32,12 +34,14 @@ class RetryingProvider:
         sleep: Callable[[float], Awaitable[None]],
         monotonic: Callable[[], float],
         rand: Callable[[], float],
+        budgets: RetryBudgets | None = None,
     ) -> None:
         self._inner = inner
         self._policy = policy
         self._sleep = sleep
         self._monotonic = monotonic
         self._rand = rand
+        self._budgets = RetryBudgets(monotonic) if budgets is None else budgets
 
     @property
     def name(self) -> str:
@@ -51,13 +55,15 @@ class RetryingProvider:
 
         `on_delta` gets a delta with `restart` before the pieces of an answer that is made anew.
         """
+        budget = self._budgets.of(request.labels.run_id)
+        budget.called()
         try:
             return await self._inner.complete(request, on_delta=on_delta)
         except ProviderError as error:
             if not error.retryable:
                 raise
             first = error
-        return await _Repetition(self._inner, self._policy, first, self._monotonic, self._rand).run(
+        return await _Repetition(self._inner, self._policy, budget, first, self._monotonic, self._rand).run(
             request, on_delta, self._sleep
         )
 
@@ -72,18 +78,21 @@ class _Repetition:
         self,
         inner: ModelProvider,
         policy: RetryPolicy,
+        budget: RetryBudget,
         first: ProviderError,
         monotonic: Callable[[], float],
         rand: Callable[[], float],
     ) -> None:
         self._inner = inner
         self._policy = policy
+        self._budget = budget
         self._known: ProviderError | None = first
         self._monotonic = monotonic
         self._rand = rand
         self._give_up_at = monotonic() + policy.give_up_after_s
         self._attempts = 0  # those that count: rate limits do not
         self._faults = 0
+        self._lacking = 0.0  # seconds until the budget of the run allows the next repetition
         self._discarded = 0
 
     async def run(
@@ -122,21 +131,26 @@ class _Repetition:
         self._discarded += error.answer_begun
 
     def _is_at_end(self, state: "tenacity.RetryCallState") -> bool:
+        """Asked after `_wait`, which has taken a repetition from the budget: it goes back when there is none."""
         wait = state.upcoming_sleep
-        delay = _fault(state).retry_after or 0.0
-        return (
-            self._attempts >= self._policy.max_attempts
-            or delay > self._policy.longest_wait_s
+        fault = _fault(state)
+        at_end = (
+            (self._lacking > 0 and not isinstance(fault, RateLimitError))
+            or self._attempts >= self._policy.max_attempts
+            or (fault.retry_after or 0.0) > self._policy.longest_wait_s
             or self._monotonic() + wait > self._give_up_at
         )
+        if at_end:
+            self._budget.give_back()
+        return at_end
 
     def _wait(self, state: "tenacity.RetryCallState") -> float:
         policy = self._policy
         ceiling = min(policy.longest_backoff_s, policy.first_backoff_s * 2.0 ** min(self._faults - 1, 30))
         delay = _fault(state).retry_after
-        if delay is not None:
-            return delay + self._rand() * policy.first_backoff_s
-        return self._rand() * ceiling
+        wait = self._rand() * ceiling if delay is None else delay + self._rand() * policy.first_backoff_s
+        self._lacking = self._budget.take()
+        return max(wait, self._lacking)
 
 
 def _fault(state: "tenacity.RetryCallState") -> ProviderError:
