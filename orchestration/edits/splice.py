@@ -46,7 +46,8 @@ def splice(file: Sequence[str], chunk: Chunk, match: Match) -> list[str]:
         else:
             removed.append(at)
         at += 1
-    return _close(file, lines, match, final_newline=chunk.final_newline)
+    closed = _close(file, lines, match, final_newline=chunk.final_newline)
+    return _apart(closed, file[match.start - 1] if match.start else "", file[match.end : match.end + 1])
 
 
 def _is_faithful(file: Sequence[str], chunk: Chunk, match: Match) -> bool:
@@ -86,6 +87,19 @@ def _close(file: Sequence[str], lines: list[str], match: Match, *, final_newline
     elif not ending_of(last):
         lines[-1] = last + _ending_near(file, len(file), match.start)
     return lines
+
+
+def _apart(lines: list[str], before: str, after: Sequence[str]) -> list[str]:
+    """Keeps an empty line from becoming the second half of the one before it: a lone CR and the LF that
+    follows would be read as one ending.
+    """
+    result: list[str] = []
+    for line in lines:
+        previous = result[-1] if result else before
+        result.append("\r" if line == "\n" and previous.endswith("\r") else line)
+    if result and result[-1].endswith("\r") and after and after[0] == "\n":
+        result[-1] = content_of(result[-1]) + "\n"
+    return result
 
 
 def splice_text(file: Sequence[str], start: tuple[int, int], end: tuple[int, int], text: str) -> list[str]:

@@ -223,3 +223,8 @@ def test_bytes_outside_never_change(
     for ending in ("\r\n", "\r"):
         middle = middle.replace(ending, "\n")
     assert middle == "".join(line + "\n" for line in new)
+
+
+def test_a_new_empty_line_never_joins_the_ending_before_it() -> None:
+    """A lone CR, then an empty line that ends with LF, would be read as one CRLF."""
+    assert applied(b"0:\n1:\r2:\n3:\n", ("1:\n2:\n", "\n\n")) == b"0:\n\r\r3:\n"

@@ -1,3 +1,5 @@
+"""What every parser raises for a text that is no edit of its format."""
+
 from orchestration.errors import EditRefusedError
 
 
