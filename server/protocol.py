@@ -13,10 +13,14 @@ from pydantic.alias_generators import to_camel
 
 from orchestration.commands import Reply
 from orchestration.review.view import ChangesView, PlacedFinding
+from server.health_report import HealthResult
 
 
 class Wire(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
+    # Validators are built when a model is first used: most sessions need a few of them.
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, defer_build=True
+    )
 
 
 class Empty(Wire):
@@ -329,31 +333,6 @@ class ModelItem(Wire):
 class ModelsListResult(Wire):
     models: list[ModelItem]
     default: str | None = None
-
-
-class ChildProcess(Wire):
-    pid: int
-    command: str
-
-
-class QueueSizes(Wire):
-    outgoing_bytes: int
-    subscriptions: int
-    progress_tokens: int
-    open_questions: int
-
-
-class HealthResult(Wire):
-    """`rss` and `outgoingBytes` in bytes."""
-
-    version: str
-    pid: int
-    rss: int
-    children: list[ChildProcess]
-    queues: QueueSizes
-    sandbox_tier: str
-    workspaces: list[str]
-    documents: int
 
 
 class DeltaParams(Wire):

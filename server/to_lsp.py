@@ -43,7 +43,9 @@ def workspace_edit(buffer: OpenText, edits: Sequence[Edit], label: str, profile:
     changes = text_edits(buffer.lines, edits, profile.encoding)
     if not profile.document_changes:
         return {"changes": {buffer.uri: changes}}
-    document = {"textDocument": {"uri": buffer.uri, "version": buffer.version}, "edits": changes}
+    # Neovim takes an edit of version 0 for any version, and version 1 as one that 0 is not newer than.
+    version = 1 if buffer.version == 0 and profile.name == "Neovim" else buffer.version
+    document = {"textDocument": {"uri": buffer.uri, "version": version}, "edits": changes}
     if not profile.change_annotations:
         return {"documentChanges": [document]}
     for change in changes:
@@ -99,13 +101,20 @@ def fix_edits(placed: PlacedFinding) -> list[Edit]:
     ]
 
 
-def lenses(hunks: Sequence[Anchor[HunkView]], run_id: str, profile: ClientProfile) -> list[Json]:
+def line_in(document: OpenText | None, anchor: Anchor[Any]) -> int:
+    """Where an editor can show it: what is to follow the last line stands on that line."""
+    return anchor.line if document is None else max(min(anchor.line, len(document.lines) - 1), 0)
+
+
+def lenses(
+    hunks: Sequence[Anchor[HunkView]], run_id: str, profile: ClientProfile, document: OpenText | None
+) -> list[Json]:
     """Accept and reject at each open hunk; `show diff` where the client can draw one."""
     shown = [anchor for anchor in hunks if anchor.subject.state in {"proposed", "conflict"}]
     found: list[Json] = []
     for number, anchor in enumerate(shown, 1):
         hunk = anchor.subject
-        at = {"line": anchor.line, "character": 0}
+        at = {"line": line_in(document, anchor), "character": 0}
         where = {"start": at, "end": at}
         size = f"+{hunk.new_lines} -{hunk.old_lines}"
         if hunk.state == "conflict":

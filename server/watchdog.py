@@ -17,13 +17,27 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 _POLL_S = 2.0
 
+# A descriptor that becomes readable when the process ends, and how to close it.
+DeathOf = Callable[[int], tuple[int, Callable[[], None]]]
+
 
 class Watchdog:
-    """`on_death` is called at most once, from the event loop."""
+    """`on_death` is called at most once, from the event loop. `death_of` raises OSError where the system
+    cannot tell; then the process is looked at every `poll_s` seconds.
+    """
 
-    def __init__(self, pid: int, on_death: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        pid: int,
+        on_death: Callable[[], None],
+        *,
+        death_of: DeathOf | None = None,
+        poll_s: float = _POLL_S,
+    ) -> None:
         self._pid = pid
         self._on_death = on_death
+        self._death_of = death_of or _death_of
+        self._poll_s = poll_s
         self._loop = asyncio.get_running_loop()
         self._fd: int | None = None
         self._release: Callable[[], None] = lambda: None
@@ -36,11 +50,11 @@ class Watchdog:
             logger.info("the client's process %d cannot be seen from here, so it is not watched", self._pid)
             return False
         try:
-            self._fd, self._release = _death_of(self._pid)
+            self._fd, self._release = self._death_of(self._pid)
             self._loop.add_reader(self._fd, self._died)
         except OSError:
             self._born = started(self._pid)
-            self._timer = self._loop.call_later(_POLL_S, self._look)
+            self._timer = self._loop.call_later(self._poll_s, self._look)
         return True
 
     def stop(self) -> None:
@@ -55,7 +69,7 @@ class Watchdog:
         if not _visible(self._pid) or started(self._pid) != self._born:
             self._died()
         else:
-            self._timer = self._loop.call_later(_POLL_S, self._look)
+            self._timer = self._loop.call_later(self._poll_s, self._look)
 
     def _died(self) -> None:
         self.stop()
@@ -64,7 +78,7 @@ class Watchdog:
 
 
 def _death_of(pid: int) -> tuple[int, Callable[[], None]]:
-    """A descriptor that becomes readable when the process ends, and how to close it. Raises OSError."""
+    """Raises OSError where there is no such descriptor."""
     if sys.platform == "linux" and hasattr(os, "pidfd_open"):
         fd = os.pidfd_open(pid)
         return fd, lambda: os.close(fd)

@@ -40,7 +40,7 @@ def handle(host: Host, params: types.CodeActionParams) -> list[to_lsp.Json]:
         here = [
             anchor
             for anchor in hunks
-            if anchor.line <= last and first <= anchor.line + max(anchor.span - 1, 0)
+            if (line := to_lsp.line_in(document, anchor)) <= last and first <= line + max(anchor.span - 1, 0)
         ]
         actions += _of_hunks(host, review, here, hunks)
     actions = [action for action in actions if wanted(action["kind"])]

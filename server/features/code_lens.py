@@ -17,8 +17,9 @@ async def handle(host: Host, params: types.CodeLensParams) -> list[to_lsp.Json]:
         return []
     if not host.client.profile.code_lens_refresh:
         await host.presenter.reviews.settle(path, _PATIENCE_S)
+    document = host.session.document(params.text_document.uri)
     return [
         lens
         for review, hunks in host.presenter.reviews.hunks_at(path)
-        for lens in to_lsp.lenses(hunks, review.run_id, host.client.profile)
+        for lens in to_lsp.lenses(hunks, review.run_id, host.client.profile, document)
     ]

@@ -6,14 +6,14 @@ import sys
 from pathlib import Path
 
 from server.handshake import VERSION
+from server.health_report import ChildProcess, HealthResult, QueueSizes
 from server.host import Host
-from server.protocol import ChildProcess, Empty, HealthResult, QueueSizes
 from server.to_lsp import uri_of
 
-PARAMS = Empty
+PARAMS = None
 
 
-async def handle(host: Host, params: Empty) -> HealthResult:
+async def handle(host: Host, params: object) -> HealthResult:
     del params
     composition = await host.workspaces.composition()
     return HealthResult(
@@ -28,7 +28,7 @@ async def handle(host: Host, params: Empty) -> HealthResult:
             open_questions=host.presenter.approvals.open_questions,
         ),
         sandbox_tier=composition.sandbox_tier(),
-        workspaces=[uri_of(workspace.root) for workspace in host.workspaces.all_open()],
+        workspaces=tuple(uri_of(workspace.root) for workspace in host.workspaces.all_open()),
         documents=len(host.session.documents()),
     )
 
@@ -43,16 +43,16 @@ def _rss() -> int:
         return most if sys.platform == "darwin" else most * 1024
 
 
-def _children() -> list[ChildProcess]:
+def _children() -> tuple[ChildProcess, ...]:
     """Direct children, where the system lists them."""
-    found = []
+    found: list[ChildProcess] = []
     for task in Path("/proc/self/task").glob("*/children"):
         try:
             pids = task.read_text("ascii").split()
         except OSError:
             continue
         found += [ChildProcess(pid=int(pid), command=_command(pid)) for pid in pids]
-    return found
+    return tuple(found)
 
 
 def _command(pid: str) -> str:

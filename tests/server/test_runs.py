@@ -303,3 +303,37 @@ def test_every_method_has_a_command(serve: Serve) -> None:
     assert ours["protocolVersion"] == 1
     assert "run/start" in ours["features"]
     client.close()
+
+
+def test_a_command_asks_first_and_a_closed_question_decides_nothing(started: Started) -> None:
+    rules = [plan({"id": "one"}), work("one", ("run_command", {"command": "echo from-the-command"}))]
+    client = started(rules, options={"trusted": True})
+    asked: list[Any] = []
+
+    def dismiss(params: Any) -> None:
+        asked.append(params)
+
+    client.on("window/showMessageRequest", dismiss)
+    run = client.command("run.start", {"goal": "ask me"})["runId"]
+    client.until(lambda: asked, 60, "a question")
+    assert [item["title"] for item in asked[0]["actions"]] == ["Allow once", "Allow for this run", "Reject"]
+    assert "echo from-the-command" in asked[0]["message"]
+    (open_question,) = client.request("antiphon/run/read", {"runId": run})["approvals"]
+    client.command(
+        "approval.resolve", {"runId": run, "approvalId": open_question["approvalId"], "decision": "once"}
+    )
+    finished(client, run)
+    outputs = [event["text"] for event in client.all("antiphon/event") if event["type"] == "tool_finished"]
+    assert any("from-the-command" in text for text in outputs)
+    client.close()
+
+
+def test_an_untrusted_workspace_runs_no_command(started: Started) -> None:
+    rules = [plan({"id": "one"}), work("one", ("run_command", {"command": "echo from-the-command"}))]
+    client = started(rules, options={"trusted": False})
+    run = client.command("run.start", {"goal": "no trust", "approval": "auto"})["runId"]
+    finished(client, run)
+    outputs = [event["text"] for event in client.all("antiphon/event") if event["type"] == "tool_finished"]
+    assert any("not trusted" in text for text in outputs)
+    assert not any("from-the-command\n" in text for text in outputs)
+    client.close()
