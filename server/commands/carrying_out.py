@@ -114,7 +114,9 @@ def _ended(invocation: Invocation, watch: Watch, state: RunState, accepted: Repl
     if accepted is not None:
         code = max(code, exit_of(accepted))
     extra = {"exitCode": code} | ({"accepted": decision_json(accepted)} if accepted is not None else {})
-    if watch.finished is not None:
+    if watch.finished is None:
+        terminal.remark(f"antiphon: the run stopped without an end; antiphon resume {state.run_id} goes on")
+    else:
         terminal.emit(finished_json(watch.finished, state, extra))
     terminal.lines(
         summary(

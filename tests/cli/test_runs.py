@@ -257,6 +257,29 @@ def test_a_signal_cancels_the_run_readably(bench: Bench, number: signal.Signals)
     assert resumed.last["state"] == "completed"
 
 
+def test_a_second_signal_leaves_at_once(bench: Bench) -> None:
+    with started(bench) as process:
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+        assert process.returncode == 130, errors
+        assert "Traceback" not in errors
+    assert bench("runs", "--json").last["state"] in {"cancelled", "interrupted"}
+
+
+def test_a_killed_run_is_resumed_where_it_stood(bench: Bench) -> None:
+    with started(bench) as process:
+        process.kill()
+        process.wait(30)
+    assert bench("runs", "--json").last["state"] == "interrupted"
+    assert "interrupted" in bench("show", "latest").out
+    bench.script(*GOOD)
+    resumed = bench("resume", "latest", "--trust", "--json")
+    assert resumed.code == 0, resumed
+    assert resumed.last["state"] == "completed"
+    assert resumed.events[0]["type"] == "run_owned", "only what is new is printed"
+
+
 def test_another_process_cancels_the_run(bench: Bench) -> None:
     with started(bench) as process:
         done = bench("cancel", "latest")
@@ -390,7 +413,7 @@ def test_ctrl_c_at_a_terminal(bench: Bench) -> None:
         "auto",
     )
     with AtTerminal(bench.antiphon, *words) as terminal:
-        terminal.until("1 running")
+        terminal.until("2 running")
         terminal.type("\x03")
         assert terminal.end() == 130, terminal.text
         assert "cancelling; Ctrl-C again leaves at once" in terminal.text
