@@ -28,6 +28,7 @@ from orchestration.workspace.git_objects import GitObjects
 from orchestration.workspace.launcher import Command, Completed, NoSandbox
 from orchestration.workspace.local_launcher import LocalLauncher
 from orchestration.workspace.path_guard import PathGuard
+from orchestration.workspace.process_ledger import end_leftovers
 from orchestration.workspace.shadow import ShadowRepository
 from orchestration.workspace.snapshotter import LocalSnapshotter
 from orchestration.workspace.trust import TrustStore
@@ -99,6 +100,8 @@ async def open_ports(
     asked: Callable[[], bool] = trusted if callable(trusted) else partial(bool, trusted)
     async with open_stores(root, settings=settings, environ=environ) as stores, AsyncExitStack() as stack:
         clock, ids, executor = SystemClock(), RandomIds(), ThreadExecutor()
+        # What a killed predecessor left running, and nothing else.
+        await executor.run(end_leftovers, stores.home / PROCESSES)
         registry = _registry(settings, environ)
         stack.push_async_callback(registry.aclose)
         objects = GitObjects(stores.shadow, stores.git)

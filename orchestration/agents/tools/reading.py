@@ -144,7 +144,7 @@ def _matching(bench: Workbench, prefix: str, glob: str) -> Iterator[str]:
 
 
 def _absent(bench: Workbench, path: str) -> str:
-    if reason := bench.left_out.get(path):
+    if reason := bench.tree.left_out(path):
         return f"{path} exists but is not available to agents: {reason}."
     name = path.rsplit("/", 1)[-1]
     near = [known for known in bench.tree.paths() if known.rsplit("/", 1)[-1].lower() == name.lower()][:5]
