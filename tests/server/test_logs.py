@@ -36,11 +36,10 @@ def test_a_line_is_json_with_run_and_task() -> None:
 def test_known_secrets_are_replaced_everywhere() -> None:
     formatter = JsonLines()
     formatter.hide(["secret-value", "secret-value-and-more"])
-    try:
+    with pytest.raises(ValueError, match="secret-value") as caught:
         int("no secret-value here")
-    except ValueError as error:
-        made = record("got secret-value-and-more", run_id="secret-value")
-        made.exc_info = (type(error), error, error.__traceback__)
+    made = record("got secret-value-and-more", run_id="secret-value")
+    made.exc_info = (caught.type, caught.value, caught.tb)
     line = formatter.format(made)
     assert "secret-value" not in line
     assert json.loads(line)["message"] == "got [secret]"
