@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestration.edits.text import split_lines
+from orchestration.edits.text import ending_of, split_lines
 from orchestration.review.diffing import diff
 
 
@@ -45,11 +45,23 @@ def _trimmed(lines: Sequence[str], first: int, before: str, after: str) -> Edit:
     tail = _common(before[head:][::-1], after[head:][::-1])
     while _within_ending(before, len(before) - tail) or _within_ending(after, len(after) - tail):
         tail -= 1
-    return Edit(
-        _spot(lines, first, before[:head]),
-        _spot(lines, first, before[: len(before) - tail]),
-        after[head : len(after) - tail],
-    )
+    start, end = _spot(lines, first, before[:head]), _spot(lines, first, before[: len(before) - tail])
+    text = after[head : len(after) - tail]
+    if lines and start.line == len(lines):
+        return _appended(lines, text)
+    return Edit(start, end, text)
+
+
+def _appended(lines: Sequence[str], text: str) -> Edit:
+    """After the last line, said as an insertion at that line's end where that means the same: editors
+    without an empty line behind the last ending (Neovim) would add one.
+    """
+    ending = ending_of(lines[-1])
+    if ending_of(text) != ending:
+        spot = Spot(len(lines), 0)
+        return Edit(spot, spot, text)
+    spot = Spot(len(lines) - 1, len(lines[-1]) - len(ending))
+    return Edit(spot, spot, ending + text[: len(text) - len(ending)])
 
 
 def _common(one: str, other: str) -> int:
