@@ -57,7 +57,7 @@ def _appended(lines: Sequence[str], text: str) -> Edit:
     without an empty line behind the last ending (Neovim) would add one.
     """
     ending = ending_of(lines[-1])
-    if ending_of(text) != ending:
+    if ending_of(split_lines(text)[-1]) != ending:
         spot = Spot(len(lines), 0)
         return Edit(spot, spot, text)
     spot = Spot(len(lines) - 1, len(lines[-1]) - len(ending))
