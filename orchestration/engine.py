@@ -22,7 +22,7 @@ from orchestration import commands as cm
 from orchestration.commands import Command, Reply
 from orchestration.engine_ports import EnginePorts
 from orchestration.errors import AntiphonError, RunOwnedError, UsageError
-from orchestration.events import Delta, Record
+from orchestration.events import Delta, Record, RunFinished
 from orchestration.hosting import Hosts
 from orchestration.journal.contract import RunSummary
 from orchestration.review.desk import ReviewDesk
@@ -105,10 +105,12 @@ class Engine:
         return await self._review.findings(await self.state(run_id))
 
     async def wait(self, run_id: str) -> RunState:
-        async for _ in self.subscribe(run_id):
-            state = await self.state(run_id)
-            if state.phase == "finished" and self._hosts.live(run_id) is None:
-                return state
+        state = await self.state(run_id)
+        if state.phase != "finished":
+            async for item in self.subscribe(run_id, state.last_seq):
+                if isinstance(item, Record) and isinstance(item.event, RunFinished):
+                    break
+        await self._hosts.given_up(run_id)
         return await self.state(run_id)
 
     async def subscribe(self, run_id: str, after: int = 0) -> AsyncIterator[Record | Delta]:

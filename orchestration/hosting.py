@@ -8,7 +8,7 @@ resumed.
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 import anyio.abc
@@ -45,6 +45,8 @@ class _Hosted:
     life: Lifecycle
     scope: anyio.CancelScope
     spent: SpentError | None = None
+    borrowers: int = 0
+    returned: anyio.Event = field(default_factory=anyio.Event)
 
 
 class Hosts:
@@ -60,6 +62,12 @@ class Hosts:
     def live(self, run_id: str) -> LiveRun | None:
         hosted = self._hosted.get(run_id)
         return None if hosted is None else hosted.live
+
+    async def given_up(self, run_id: str) -> None:
+        """Returns once this process does not host the run (any more)."""
+        hosted = self._hosted.get(run_id)
+        if hosted is not None:
+            await hosted.live.until_closed()
 
     def live_ids(self) -> tuple[str, ...]:
         return tuple(self._hosted)
@@ -162,6 +170,8 @@ class Hosts:
         finally:
             with anyio.CancelScope(shield=True):
                 del self._hosted[live.state.run_id]
+                while hosted.borrowers:
+                    await hosted.returned.wait()
                 await live.close()
 
     async def _within_time(self, hosted: _Hosted) -> None:
@@ -216,9 +226,15 @@ class Hosts:
         """The run as its owner: the hosted one, or opened for the moment. Raises RunOwnedError when
         another process keeps it.
         """
-        live = self.live(run_id)
-        if live is not None:
-            yield live
+        hosted = self._hosted.get(run_id)
+        if hosted is not None:
+            hosted.borrowers += 1
+            try:
+                yield hosted.live
+            finally:
+                hosted.borrowers -= 1
+                hosted.returned.set()
+                hosted.returned = anyio.Event()
             return
         await self._states.read(run_id)
         for attempt in range(OWNED_RETRIES):

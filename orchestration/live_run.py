@@ -47,6 +47,7 @@ class LiveRun:
         self._deltas: deque[ev.Delta] = deque(maxlen=RECENT_DELTAS)
         self._delta_count = 0
         self._changed = anyio.Event()
+        self._released = anyio.Event()
         self._early: dict[int, ev.Record] = {}
         self._answers: dict[str, tuple[anyio.Event, list[str]]] = {}
         self._summarised = 0.0
@@ -106,8 +107,11 @@ class LiveRun:
         """Gives the run up; those who listen are told so by the end of `listen`."""
         self.closed = True
         self._notify()
-        with anyio.CancelScope(shield=True):
-            await self._writer.close()
+        try:
+            with anyio.CancelScope(shield=True):
+                await self._writer.close()
+        finally:
+            self._released.set()
 
     # --- listening -------------------------------------------------------------------------------
 
@@ -135,10 +139,9 @@ class LiveRun:
             if changed is self._changed:
                 await changed.wait()
 
-    async def until(self, condition: str) -> None:
-        """Waits until the run's phase is `condition`."""
-        while self.state.phase != condition and not self.closed:
-            await self._changed.wait()
+    async def until_closed(self) -> None:
+        """Waits until the run was given up, its journal released."""
+        await self._released.wait()
 
     def _notify(self) -> None:
         changed, self._changed = self._changed, anyio.Event()
