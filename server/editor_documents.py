@@ -82,20 +82,22 @@ class BufferDocuments:
             return SinkResult("seen")
         watch = _Watch(self._session, buffer, text)
         try:
-            refusal = await self._send(buffer, text, label)
+            refusal = await self._send(buffer, text, label, watch)
             if refusal is not None:
                 return refusal
             return await self._seen(path, watch)
         finally:
             watch.stop()
 
-    async def _send(self, buffer: OpenText, text: str, label: str) -> SinkResult | None:
+    async def _send(self, buffer: OpenText, text: str, label: str, watch: "_Watch") -> SinkResult | None:
         """None when the editor says that it applied the edit."""
         params = to_lsp.apply_edit(buffer, text, label, self._client.profile)
         try:
             with anyio.fail_after(REPLY_WITHIN_S):
                 answer: Any = await self._client.ask("workspace/applyEdit", params)
         except TimeoutError:
+            if watch.seen:
+                return None
             return SinkResult("unknown", f"the editor did not answer within {REPLY_WITHIN_S:g} s")
         except RpcError as error:
             outcome: FileOutcome = "conflict" if error.code == METHOD_NOT_FOUND else "unknown"
@@ -106,8 +108,11 @@ class BufferDocuments:
         return SinkResult("conflict", f"the editor refused the edit{f': {reason}' if reason else ''}")
 
     async def _seen(self, path: str, watch: "_Watch") -> SinkResult:
+        """After the editor's answer: what it sends from now on holds the edit, or the edit is nowhere."""
+        watch.answered = True
         with anyio.move_on_after(self._seen_within_s):
-            await watch.seen.wait()
+            await watch.decided.wait()
+        if watch.seen:
             return SinkResult("seen")
         buffer = self.buffer(path)
         if buffer is None:
@@ -121,15 +126,26 @@ class _Watch:
     """Waits for a buffer to hold `expected`, perhaps with edits of the user's around it."""
 
     def __init__(self, session: Session, before: OpenText, expected: str) -> None:
-        self.seen = asyncio.Event()
+        self.seen = False
+        self.answered = False
+        self.decided = asyncio.Event()
+        self._session = session
         self._before = before
         self._expected = split_lines(expected)
         self._places = diff(before.lines, self._expected)
         self.stop = session.listen(self._changed)
 
     def _changed(self, document: OpenText, shifts: Sequence[LineChange]) -> None:
-        if shifts and document.uri == self._before.uri and self.holds(document):
-            self.seen.set()
+        if document.uri != self._before.uri:
+            return
+        if shifts and self.holds(document):
+            self.seen = True
+            self.decided.set()
+        elif (shifts and self.answered and self.untouched(document)) or not self._open(document):
+            self.decided.set()
+
+    def _open(self, document: OpenText) -> bool:
+        return self._session.document(document.uri) is not None
 
     def holds(self, document: OpenText) -> bool:
         """The edit is in the buffer: what differs from the expected text lies outside the edited lines."""

@@ -93,13 +93,16 @@ class StderrLines(logging.Handler):
 _FORMATTER = JsonLines()
 
 
-def begin(level: str = "warning") -> None:
-    """Standard error alone, until the settings say where the file is."""
+def begin() -> None:
+    """Standard error alone, until the settings say where the file is. Editors show what comes there as
+    errors, so only warnings go there.
+    """
     handler = StderrLines()
     handler.setFormatter(_FORMATTER)
+    handler.setLevel(logging.WARNING)
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
+    root.setLevel(logging.WARNING)
     _FORMATTER.hide(secret_values(os.environ))
     # The stock library tells the whole of every message at this level.
     logging.getLogger("pygls").setLevel(logging.WARNING)
@@ -110,6 +113,9 @@ def keep_file(folder: Path, level: str, secrets: Iterable[str] = ()) -> None:
     _FORMATTER.hide(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
     root = logging.getLogger()
     root.setLevel(level.upper())
+    if level == "debug":
+        for known in root.handlers:
+            known.setLevel(logging.DEBUG)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handler = logging.handlers.RotatingFileHandler(

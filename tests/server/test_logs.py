@@ -97,7 +97,7 @@ def test_the_file_is_private_and_rotates(tmp_path: Path, root_logger: logging.Lo
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path, root_logger: logging.Logger) -> None:
     (tmp_path / "file").write_text("x")
-    logs.begin("error")
+    logs.begin()
     logs.keep_file(tmp_path / "file" / "logs", "info")
     assert len(root_logger.handlers) == 1
 

@@ -1,5 +1,7 @@
 """Hunks in the editor: lenses and actions, edits of open buffers, and what happens while the user types."""
 
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -203,6 +205,22 @@ def test_an_editor_that_says_applied_and_did_nothing(review: MakeReview) -> None
     made.editor.on_apply = lambda _: {"applied": True}
     assert made.conflict(5)["outcome"] == "conflict"
     assert made.text == TEXT
+    made.client.close()
+
+
+def test_an_editor_that_skips_an_edit_of_an_old_version_and_says_applied(review: MakeReview) -> None:
+    """Neovim does so, and tells of the typing afterwards."""
+    made = review()
+
+    def skip(_: Any) -> dict[str, Any]:
+        threading.Timer(0.1, made.editor.edit, (made.uri, (0, 0), (0, 0), "typed ")).start()
+        return {"applied": True}
+
+    made.editor.on_apply = skip
+    begun = time.monotonic()
+    assert "before the edit arrived" in made.conflict(5)["detail"]
+    assert time.monotonic() - begun < 3
+    assert made.text == "typed " + TEXT
     made.client.close()
 
 
