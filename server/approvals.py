@@ -32,6 +32,7 @@ class Approvals:
         self._tasks = tasks
         self._submit = submit
         self._open: dict[tuple[str, str], anyio.CancelScope] = {}
+        self._screen = anyio.Lock()
 
     @property
     def open_questions(self) -> int:
@@ -88,7 +89,9 @@ class Approvals:
                 "message": _words(request),
                 "actions": [{"title": title} for title in choices],
             }
-            said = await self._client.ask("window/showMessageRequest", params)
+            # One after the other: an editor would show them on top of each other (Neovim does).
+            async with self._screen:
+                said = await self._client.ask("window/showMessageRequest", params)
             return choices.get(str(said.get("title"))) if isinstance(said, dict) else None
         except RpcError as error:
             logger.warning("the client could not ask for approval: %s", error, extra={"run_id": run_id})

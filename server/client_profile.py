@@ -26,6 +26,7 @@ class ClientProfile:
     settings: Mapping[str, object] = field(default_factory=dict)
     antiphon: bool = False
     progress: bool = False
+    configuration: bool = False
     apply_edit: bool = False
     document_changes: bool = False
     change_annotations: bool = False
@@ -70,6 +71,7 @@ def read_profile(params: Any) -> ClientProfile:
         settings=settings if isinstance(settings, dict) else {},
         antiphon=has("experimental.antiphon"),
         progress=has("window.workDoneProgress"),
+        configuration=has("workspace.configuration"),
         apply_edit=has("workspace.applyEdit"),
         # Resource operations travel in `documentChanges` only (Neovim declares just these).
         document_changes=has(f"{edits}.documentChanges") or has(f"{edits}.resourceOperations"),

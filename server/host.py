@@ -12,6 +12,7 @@ from orchestration.review.view import HunkView
 from server.client import Client
 from server.composition import Compose
 from server.editor_documents import BufferDocuments
+from server.jsonrpc import RpcError
 from server.language_server import as_rpc_error, bind
 from server.presenter import Presenter
 from server.session import Session
@@ -20,6 +21,7 @@ from server.workspaces import Workspace, Workspaces
 
 logger = logging.getLogger(__name__)
 ERROR_MESSAGE = 1
+SETTINGS_WITHIN_S = 3.0
 
 
 class Host:
@@ -37,12 +39,14 @@ class Host:
             compose,
             tasks,
             documents=lambda root: BufferDocuments(root, session, client),
+            configured=self._configured,
             opened=self._opened,
             failed=self._failed,
         )
         self.presenter = Presenter(session, client, tasks, self.workspaces.submit)
         self.subscriptions = Subscriptions(client, tasks)
         self._started = False
+        self._settings_known = anyio.Event()
 
     @property
     def client_name(self) -> str:
@@ -54,7 +58,25 @@ class Host:
         if not self._started:
             self._started = True
             self.presenter.start()
+            self.tasks.start_soon(self.ask_for_settings)
             self.workspaces.open(self.session.folders)
+
+    async def ask_for_settings(self) -> None:
+        """The editor's settings for us, where it can be asked; what it sent at `initialize` stays beneath."""
+        try:
+            if self.client.profile.configuration:
+                with anyio.move_on_after(SETTINGS_WITHIN_S):
+                    params = {"items": [{"section": "antiphon"}]}
+                    answer = await self.client.ask("workspace/configuration", params)
+                    if isinstance(answer, list) and answer and isinstance(answer[0], dict):
+                        self.session.editor_settings = {**self.client.profile.settings, **answer[0]}
+        except RpcError as error:
+            logger.info("the client has no settings: %s", error)
+        finally:
+            self._settings_known.set()
+
+    async def _configured(self) -> None:
+        await self._settings_known.wait()
 
     def wind_down(self) -> None:
         """After `shutdown`: runs stop where they are and their processes end; the connection stays."""

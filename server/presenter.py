@@ -17,6 +17,8 @@ from server.approvals import Approvals, Submit
 from server.client import Client
 from server.diagnostics import Diagnostics
 from server.jsonrpc import RpcError
+from server.methods import command_of
+from server.plain_text import one_line
 from server.progress import Progress
 from server.reviews import Reviews
 from server.session import Session
@@ -25,7 +27,10 @@ from server.workspaces import Workspace
 logger = logging.getLogger(__name__)
 # Finished runs whose hunks and findings are still shown, when a workspace is opened.
 _RECENT = 20
+# How often other processes' runs of the same workspace are looked for.
+_LOOK_S = 3.0
 _LENS_INTERVAL_S = 0.1
+_RESUME = "antiphon/run/resume"
 
 
 @dataclass(slots=True)
@@ -41,6 +46,7 @@ class Presenter:
         self._client = client
         self._tasks = tasks
         self._runs: dict[str, FollowedRun] = {}
+        self._let_go: set[str] = set()
         self._lenses_changed = anyio.Event()
         self.reviews = Reviews(session, tasks, self._review_changed)
         self.diagnostics = Diagnostics(session, client, self.reviews)
@@ -60,9 +66,29 @@ class Presenter:
 
     async def opened(self, workspace: Workspace) -> None:
         """Follows what this workspace has under way or still to be reviewed."""
+        await self._look(workspace)
+        self._tasks.start_soon(self._keep_looking, workspace)
+        interrupted = [run for run in await workspace.engine.runs(_RECENT) if run.state == "interrupted"]
+        if interrupted:
+            goal = one_line(interrupted[0].goal, 80)
+            text = f"Antiphon: a run was interrupted: {goal}. To go on with it: {command_of(_RESUME)} {interrupted[0].run_id}"
+            self._client.notify("window/showMessage", {"type": 3, "message": text})
+
+    async def _look(self, workspace: Workspace) -> None:
         for run in await workspace.engine.runs(_RECENT):
-            if run.state in LIVE_STATES or run.open_hunks > 0:
+            shown = run.state in LIVE_STATES or run.state == "interrupted" or run.open_hunks > 0
+            if shown and run.run_id not in self._let_go:
                 await self.follow(workspace, run.run_id)
+
+    async def _keep_looking(self, workspace: Workspace) -> None:
+        """Runs of other processes, such as the command line, appear here too."""
+        while not workspace.closing.is_set():
+            try:
+                await self._look(workspace)
+            except AntiphonError as error:
+                logger.warning("the list of runs cannot be read: %s", error)
+            with anyio.move_on_after(_LOOK_S):
+                await workspace.closing.wait()
 
     def closed(self, workspace: Workspace) -> None:
         for run_id in [key for key, run in self._runs.items() if run.workspace is workspace]:
@@ -72,6 +98,7 @@ class Presenter:
         """Returns once the run is shown; from then on it is kept up to date."""
         if run_id in self._runs:
             return
+        self._let_go.discard(run_id)
         run = FollowedRun(workspace, await workspace.engine.state(run_id))
         if self._runs.setdefault(run_id, run) is not run:
             return
@@ -93,6 +120,7 @@ class Presenter:
                 self._forget(run_id)
 
     def _forget(self, run_id: str) -> None:
+        self._let_go.add(run_id)
         run = self._runs.pop(run_id)
         run.scope.cancel()
         self.reviews.drop(run_id)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.abc
@@ -31,16 +31,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """An open workspace. `root` is as the client spells it."""
+    """An open workspace. `root` is as the client spells it; `closing` is set when it is about to be closed."""
 
     root: Path
     engine: "EngineFront"
     documents: BufferDocuments
     settings: Settings
-
-
-class Opened(Protocol):
-    async def __call__(self, workspace: Workspace) -> None: ...
+    closing: anyio.Event
 
 
 class _Slot:
@@ -53,7 +50,9 @@ class _Slot:
 
 
 class Workspaces:
-    """`opened` is called for each workspace before anyone gets it."""
+    """`configured` returns when the editor's settings are known; `opened` is called for each workspace before
+    anyone gets it.
+    """
 
     def __init__(
         self,
@@ -62,6 +61,7 @@ class Workspaces:
         tasks: anyio.abc.TaskGroup,
         *,
         documents: Callable[[Path], BufferDocuments],
+        configured: Callable[[], Awaitable[None]],
         opened: Callable[[Workspace], Awaitable[None]],
         failed: Callable[[Path, BaseException], None],
     ) -> None:
@@ -69,6 +69,7 @@ class Workspaces:
         self._compose = compose
         self._tasks = tasks
         self._documents = documents
+        self._configured = configured
         self._opened = opened
         self._failed = failed
         self._slots: dict[str, _Slot] = {}
@@ -191,10 +192,11 @@ class Workspaces:
         try:
             composition = await self.composition()
             check_folder(root)
+            await self._configured()
             settings = self.settings_of(composition, root)
             documents = self._documents(root)
             async with composition.open_engine(root, documents, self._word(root), settings) as engine:
-                workspace = Workspace(root, engine, documents, settings)
+                workspace = Workspace(root, engine, documents, settings, slot.closing)
                 await self._opened(workspace)
                 slot.workspace = workspace
                 slot.ready.set()

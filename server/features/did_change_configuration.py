@@ -7,8 +7,13 @@ from server.host import Host
 PARAMS = None
 
 
-def handle(host: Host, params: Any) -> None:
+async def handle(host: Host, params: Any) -> None:
+    """Clients that answer `workspace/configuration` say here only that something is different."""
+    if host.client.profile.configuration:
+        await host.ask_for_settings()
+        return
     settings = params.get("settings") if isinstance(params, dict) else None
     if isinstance(settings, dict):
         ours = settings.get("antiphon", settings)
-        host.session.editor_settings = ours if isinstance(ours, dict) else {}
+        if isinstance(ours, dict):
+            host.session.editor_settings = {**host.client.profile.settings, **ours}

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ import pytest
 
 from server.methods import CUSTOM, command_of
 from server.to_lsp import uri_of
-from tests.server.conftest import Script, Serve, plan, work
-from tests.server.lsp_client import CAPABILITIES, NO_REPLY, LspClient, LspError
+from tests.server.conftest import MODEL, Script, Serve, plan, work
+from tests.server.lsp_client import CAPABILITIES, NO_REPLY, PROGRAM, LspClient, LspError, environment
 
 pytestmark = pytest.mark.timeout(120)
 WRITE = ("write_file", {"path": "one.txt", "content": "one\n"})
@@ -337,3 +338,76 @@ def test_an_untrusted_workspace_runs_no_command(started: Started) -> None:
     assert any("not trusted" in text for text in outputs)
     assert not any("from-the-command\n" in text for text in outputs)
     client.close()
+
+
+def test_settings_come_from_the_editor(serve: Serve, workspace: Path, script: Script) -> None:
+    settings = script([plan({"id": "one"}), work("one", WRITE)])
+    client = serve()
+    asked: list[Any] = []
+
+    def configuration(params: Any) -> list[Any]:
+        asked.append(params)
+        return [settings if len(asked) == 1 else {**settings, "model": "scripted/another"}]
+
+    client.on("workspace/configuration", configuration)
+    workspace_abilities = CAPABILITIES["workspace"] | {"configuration": True}
+    client.initialize(workspace, capabilities=CAPABILITIES | {"workspace": workspace_abilities})
+    assert client.command("models.list")["default"] == "scripted/any"
+    assert asked == [{"items": [{"section": "antiphon"}]}]
+    client.notify("workspace/didChangeConfiguration", {"settings": None})
+    client.until(lambda: len(asked) == 2, 30, "a second question")
+    client.until(lambda: client.command("models.list")["default"] == "scripted/another", 30, "the new model")
+    client.close()
+
+
+def test_settings_are_pushed_by_clients_that_cannot_be_asked(
+    serve: Serve, workspace: Path, script: Script
+) -> None:
+    client = serve()
+    client.initialize(workspace, options={"settings": script([])})
+    client.notify(
+        "workspace/didChangeConfiguration", {"settings": {"antiphon": {"model": "scripted/pushed"}}}
+    )
+    assert client.command("models.list")["default"] == "scripted/pushed"
+    client.close()
+
+
+def test_a_run_of_the_command_line_appears_in_the_editor(
+    started: Started, home: Path, workspace: Path, script: Script
+) -> None:
+    rules = [plan({"id": "one"}), work("one", WRITE)]
+    client = started(rules)
+    client.command("run.list")
+    file = script(rules)["providers"]["scripted"]["scripts"]
+    variables = {"ANTIPHON_MODEL": MODEL, "ANTIPHON_PROVIDERS_SCRIPTED_SCRIPTS": file}
+    done = subprocess.run(
+        [str(PROGRAM), "run", "from elsewhere", "--workspace", str(workspace), "--approval", "never"],
+        env=environment(home, variables),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    (entry,) = client.command("run.list")["runs"]
+    assert entry["goal"] == "from elsewhere"
+    client.wait_for("workspace/codeLens/refresh")
+    client.command("changes.decide", {"runId": entry["runId"], "all": True, "decision": "accept"})
+    assert (workspace / "one.txt").read_text() == "one\n"
+    client.close()
+
+
+def test_an_interrupted_run_is_offered(serve: Serve, workspace: Path, script: Script) -> None:
+    settings = script([plan({"id": "one"}), HANG])
+    client = serve()
+    client.initialize(workspace, options={"settings": settings})
+    run = client.command("run.start", {"goal": "cut off"})["runId"]
+    progress(client, "begin", "task")
+    os.kill(client.process.pid, signal.SIGKILL)
+    client.wait_exit()
+    again = serve()
+    again.initialize(workspace, options={"settings": settings})
+    said = again.wait_for("window/showMessage")
+    assert said["type"] == 3
+    assert "cut off" in said["message"]
+    assert f"antiphon.server.run.resume {run}" in said["message"]
+    again.close()
