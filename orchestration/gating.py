@@ -9,7 +9,7 @@ from orchestration.live_run import LiveRun
 from orchestration.quality.gates import GateContext, GateReport
 from orchestration.quality.settings import QualitySettings
 
-_TESTS_SUBJECT = "run the workspace's own tests in copies of it"
+_TESTS_SUBJECT = "the workspace's own tests and analyzers, in copies of it"
 
 
 @dataclass(frozen=True, slots=True)

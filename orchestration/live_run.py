@@ -178,16 +178,32 @@ class LiveRun:
         return box[0] != "reject"
 
     async def answer(self, approval_id: str, decision: str, by: str) -> bool:
-        """Gives a person's answer; false when it was answered before or is unknown: the first wins."""
+        """Gives a person's answer; false when it was answered before or is unknown: the first wins. `run`
+        answers what other tasks ask in the same words too.
+        """
         waiting = self._answers.get(approval_id)
         if waiting is None or waiting[1]:
             return False
-        waiting[1].append(decision)
-        await self.record(
-            ev.ApprovalResolved(approval_id=approval_id, decision=decision, by=by)  # type: ignore[arg-type]
-        )
-        waiting[0].set()
+        for alike in self._asked_alike(approval_id) if decision == "run" else (approval_id,):
+            answered, box = self._answers[alike]
+            box.append(decision)
+            await self.record(
+                ev.ApprovalResolved(approval_id=alike, decision=decision, by=by)  # type: ignore[arg-type]
+            )
+            answered.set()
         return True
+
+    def _asked_alike(self, approval_id: str) -> list[str]:
+        """The open questions of the same subject, this one first."""
+        asked = self.state.approvals[approval_id]
+        same = [
+            other
+            for other, request in self.state.approvals.items()
+            if (request.kind, request.subject) == (asked.kind, asked.subject)
+            and other in self._answers
+            and not self._answers[other][1]
+        ]
+        return sorted(same, key=lambda other: other != approval_id)
 
 
 def summary(state: RunState) -> RunSummary:

@@ -6,14 +6,15 @@ with three choices. A dismissed question stays open: nothing is allowed or refus
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Any, Literal
 
 import anyio
-import anyio.abc
 
 from orchestration.commands import Command, DecidePlan, Reply, ResolveApproval
 from orchestration.events import ApprovalRequested, ApprovalResolved
 from server.client import Client
+from server.crew import Crew
 from server.jsonrpc import RpcError
 from server.methods import APPROVAL_REQUEST, APPROVAL_RESOLVED
 from server.plain_text import one_line, several_lines
@@ -27,7 +28,7 @@ _PLAN_CHOICES: dict[str, Answer] = {"Accept the plan": "once", "Reject": "reject
 
 
 class Approvals:
-    def __init__(self, client: Client, tasks: anyio.abc.TaskGroup, submit: Submit) -> None:
+    def __init__(self, client: Client, tasks: Crew, submit: Submit) -> None:
         self._client = client
         self._tasks = tasks
         self._submit = submit
@@ -68,13 +69,19 @@ class Approvals:
             scope.cancel()
 
     async def _ask(self, workspace: Workspace, run_id: str, request: ApprovalRequested) -> None:
+        # Messages come one after the other: an editor would show them on top of each other (Neovim does).
+        turn = nullcontext() if self._client.profile.antiphon else self._screen
         with self._open[run_id, request.approval_id]:
-            answer = await self._answer(run_id, request)
-            if answer is None:
-                return
-            # The answer counts even if the question is withdrawn while it is being recorded.
-            with anyio.CancelScope(shield=True):
-                await self._record(workspace, run_id, request, answer)
+            async with turn:
+                # Meanwhile, the answer to another one may have been meant for this one too.
+                state = await workspace.engine.state(run_id)
+                answer = (
+                    await self._answer(run_id, request) if request.approval_id in state.approvals else None
+                )
+                if answer is not None:
+                    # It counts even if the question is withdrawn while it is being recorded.
+                    with anyio.CancelScope(shield=True):
+                        await self._record(workspace, run_id, request, answer)
 
     async def _answer(self, run_id: str, request: ApprovalRequested) -> Answer | None:
         """None when the client did not decide."""
@@ -89,9 +96,7 @@ class Approvals:
                 "message": _words(request),
                 "actions": [{"title": title} for title in choices],
             }
-            # One after the other: an editor would show them on top of each other (Neovim does).
-            async with self._screen:
-                said = await self._client.ask("window/showMessageRequest", params)
+            said = await self._client.ask("window/showMessageRequest", params)
             return choices.get(str(said.get("title"))) if isinstance(said, dict) else None
         except RpcError as error:
             logger.warning("the client could not ask for approval: %s", error, extra={"run_id": run_id})
