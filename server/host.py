@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.abc
 
 from orchestration.review.view import HunkView
 from server.client import Client
 from server.composition import Compose
+from server.crew import Crew
 from server.editor_documents import BufferDocuments
 from server.jsonrpc import RpcError
 from server.language_server import as_rpc_error, bind
@@ -25,9 +25,7 @@ SETTINGS_WITHIN_S = 3.0
 
 
 class Host:
-    def __init__(
-        self, session: Session, client: Client, compose: Compose, tasks: anyio.abc.TaskGroup
-    ) -> None:
+    def __init__(self, session: Session, client: Client, compose: Compose, tasks: Crew) -> None:
         self.session = session
         self.client = client
         self.tasks = tasks

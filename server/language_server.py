@@ -65,6 +65,15 @@ class StrictProtocol(LanguageServerProtocol):
         return self._shutdown
 
     def receive(self, message: Message) -> None:
+        """Never raises: what went wrong is answered or logged, and the next message is read."""
+        try:
+            self._receive(message)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the connection goes on
+            refusal = as_rpc_error(error, getattr(message, "method", "a message"))
+            if isinstance(message, Request):
+                self._client.refuse(message.id, refusal)
+
+    def _receive(self, message: Message) -> None:
         match message:
             case Response():
                 self._client.answered(message)
@@ -123,14 +132,9 @@ class StrictProtocol(LanguageServerProtocol):
         return handler
 
     def _handle_request(self, msg_id: int | str, method_name: str, params: Any) -> None:
-        try:
-            handler = self._get_handler(method_name)
-        except Exception as error:  # noqa: BLE001 - a feature that cannot be imported must still be answered
-            self._client.refuse(msg_id, as_rpc_error(error, method_name))
-            return
         self._execute_handler(
             msg_id=msg_id,
-            handler=handler,
+            handler=self._get_handler(method_name),
             args=(params,),
             callback=partial(self._send_handler_result, msg_id=msg_id, method=method_name),
         )

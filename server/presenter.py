@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass, field
 
 import anyio
-import anyio.abc
 
 from orchestration import events as ev
 from orchestration.errors import AntiphonError
@@ -15,6 +14,7 @@ from orchestration.journal.contract import LIVE_STATES
 from orchestration.run import RunState
 from server.approvals import Approvals, Submit
 from server.client import Client
+from server.crew import Crew
 from server.diagnostics import Diagnostics
 from server.jsonrpc import RpcError
 from server.methods import command_of
@@ -41,7 +41,7 @@ class FollowedRun:
 
 
 class Presenter:
-    def __init__(self, session: Session, client: Client, tasks: anyio.abc.TaskGroup, submit: Submit) -> None:
+    def __init__(self, session: Session, client: Client, tasks: Crew, submit: Submit) -> None:
         self._session = session
         self._client = client
         self._tasks = tasks
@@ -54,9 +54,9 @@ class Presenter:
         self.approvals = Approvals(client, tasks, submit)
 
     def start(self) -> None:
-        self._tasks.start_soon(self.progress.keep)
-        self._tasks.start_soon(self.diagnostics.keep)
-        self._tasks.start_soon(self._keep_lenses)
+        self._tasks.keep(self.progress.keep)
+        self._tasks.keep(self.diagnostics.keep)
+        self._tasks.keep(self._keep_lenses)
 
     def runs(self) -> tuple[FollowedRun, ...]:
         return tuple(self._runs.values())
@@ -77,8 +77,13 @@ class Presenter:
     async def _look(self, workspace: Workspace) -> None:
         for run in await workspace.engine.runs(_RECENT):
             shown = run.state in LIVE_STATES or run.state == "interrupted" or run.open_hunks > 0
-            if shown and run.run_id not in self._let_go:
+            if not shown or run.run_id in self._let_go:
+                continue
+            try:
                 await self.follow(workspace, run.run_id)
+            except AntiphonError as error:
+                self._let_go.add(run.run_id)
+                logger.warning("a run cannot be shown: %s", error, extra={"run_id": run.run_id})
 
     async def _keep_looking(self, workspace: Workspace) -> None:
         """Runs of other processes, such as the command line, appear here too."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio
-import anyio.abc
 
 from orchestration.run import ENDED, RunState
 from server.client import Client
+from server.crew import Crew
 from server.jsonrpc import RpcError
 from server.plain_text import one_line
 
@@ -41,7 +41,7 @@ class _Token:
 
 
 class Progress:
-    def __init__(self, client: Client, tasks: anyio.abc.TaskGroup) -> None:
+    def __init__(self, client: Client, tasks: Crew) -> None:
         self._client = client
         self._tasks = tasks
         self._numbers = itertools.count(1)

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import anyio
-import anyio.abc
 
 from orchestration import events as ev
 from orchestration.errors import AntiphonError
 from orchestration.review.view import ChangesView, HunkView, PlacedFinding
 from server.anchors import Anchor, follow_all
+from server.crew import Crew
 from server.session import Session, relative_to
 from server.text_buffer import LineChange, OpenText
 from server.workspaces import Workspace
@@ -62,9 +62,7 @@ class Review:
 class Reviews:
     """`changed` is called with the absolute paths whose hunks or findings are different now."""
 
-    def __init__(
-        self, session: Session, tasks: anyio.abc.TaskGroup, changed: Callable[[frozenset[str]], None]
-    ) -> None:
+    def __init__(self, session: Session, tasks: Crew, changed: Callable[[frozenset[str]], None]) -> None:
         self._session = session
         self._tasks = tasks
         self._changed = changed

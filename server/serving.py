@@ -21,6 +21,7 @@ from orchestration.errors import AntiphonError
 from server import logs
 from server.client import Client
 from server.composition import Compose, Composition
+from server.crew import Crew
 from server.handshake import Handshake
 from server.host import Host
 from server.language_server import StrictProtocol, make_server
@@ -57,7 +58,7 @@ async def _serve(handshake: Handshake, compose: Compose, read_fd: int, write_fd:
     server = make_server()
     assert isinstance(server.protocol, StrictProtocol)
     protocol = server.protocol
-    async with anyio.create_task_group() as tasks:
+    async with anyio.create_task_group() as group:
         session = Session(handshake.profile)
         transport = StdioTransport(
             read_fd,
@@ -68,7 +69,7 @@ async def _serve(handshake: Handshake, compose: Compose, read_fd: int, write_fd:
             on_end=lambda reason: host.end(reason, 0 if protocol.shut_down else 1),
         )
         client = Client(handshake.profile, transport)
-        host = Host(session, client, lambda: _composed(compose, session), tasks)
+        host = Host(session, client, lambda: _composed(compose, session), Crew(group))
         protocol.attach(client, host)
         watchdog = _watch(handshake, host)
         _end_on_signals(host)
@@ -87,7 +88,7 @@ async def _serve(handshake: Handshake, compose: Compose, read_fd: int, write_fd:
             logger.error("engines did not close within %g s", CLOSE_WITHIN_S)
         await transport.drain(DRAIN_WITHIN_S)
         transport.close()
-        tasks.cancel_scope.cancel()
+        group.cancel_scope.cancel()
     return host.exit_code
 
 

@@ -9,12 +9,12 @@ import asyncio
 import logging
 
 import anyio
-import anyio.abc
 import msgspec
 
 from orchestration.events import Delta, Record
 from orchestration.events import encode as encode_event
 from server.client import Client
+from server.crew import Crew
 from server.methods import EVENT
 from server.workspaces import Workspace
 
@@ -32,7 +32,7 @@ def event_params(run_id: str, record: Record) -> bytes:
 class Subscriptions:
     """At most one for each run; a new one replaces the old."""
 
-    def __init__(self, client: Client, tasks: anyio.abc.TaskGroup) -> None:
+    def __init__(self, client: Client, tasks: Crew) -> None:
         self._client = client
         self._tasks = tasks
         self._scopes: dict[str, anyio.CancelScope] = {}

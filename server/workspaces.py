@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.abc
 import anyio.to_thread
 
 from orchestration.commands import Command, Reply
 from orchestration.errors import AntiphonError, NotFoundError, UsageError
 from server.composition import Compose, Composition, TrustWord
+from server.crew import Crew
 from server.editor_documents import BufferDocuments
 from server.jsonrpc import INVALID_PARAMS, REQUEST_FAILED, RpcError
 from server.session import Session
@@ -58,7 +58,7 @@ class Workspaces:
         self,
         session: Session,
         compose: Compose,
-        tasks: anyio.abc.TaskGroup,
+        tasks: Crew,
         *,
         documents: Callable[[Path], BufferDocuments],
         configured: Callable[[], Awaitable[None]],
