@@ -65,8 +65,9 @@ def stand(
     hunks = []
     for hunk in change.hunks:
         found = judged[hunk.id]
-        if hunk.id in rejected and found.state == "proposed":
+        if hunk.id in rejected and found.state in {"proposed", "conflict"}:
             found = msgspec.structs.replace(found, state="rejected")
+            details.pop(hunk.id, None)
         hunks.append(found)
     return Standing(change, tuple(hunks), details, renamed)
 
