@@ -126,6 +126,8 @@ class Neovim:
             while True:
                 self._api.next_message()
         except (EOFError, OSError):
+            pass
+        finally:
             self._api.close()
 
     # --- looking ---------------------------------------------------------------------------------
@@ -269,11 +271,16 @@ class Neovim:
     def choose(self, ask: str, title: str) -> list[str]:
         """Asks by an Ex command and picks the first choice whose title begins so. Returns all titles."""
         self._api.input(f"<C-\\><C-n>:{ask.replace('<', '<lt>')}<CR>")
+        return self.answer(title)
+
+    def answer(self, title: str) -> list[str]:
+        """Waits for the editor's next question and picks as `choose` does."""
         titles = self._question()
         number = next((n for n, shown in enumerate(titles, 1) if shown.startswith(title)), None)
         assert number is not None, f"no choice {title!r} among {titles}"
         self._wait(lambda: self._api.api.get_mode()["mode"] != "n", "the editor to ask")
         self._api.input(f"{number}<CR>")
+        self._wait(lambda: self._api.api.get_mode()["mode"] == "n", "the answer to be taken")
         return titles
 
     def run_lens(self, line: int, title: str) -> None:
