@@ -4,11 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.server.conftest import Serve
+from server.watchdog import started
+from tests.server.conftest import Script, Serve, plan, work
 from tests.server.lsp_client import LspClient
 
 pytestmark = pytest.mark.timeout(120)
@@ -109,3 +112,55 @@ def test_nothing_but_the_protocol_reaches_standard_output(serve: Serve, workspac
     client.close()
     for text in (b"a stray print", b"straight to the descriptor", b"from a child"):
         assert text in client.errors
+
+
+def gone(pid: int) -> bool:
+    """Ended, whether or not whoever inherited it has taken note."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return Path("/proc/self/stat").exists() and started(pid) is None
+
+
+def _exit(client: LspClient) -> None:
+    client.notify("exit")
+
+
+def _orderly(client: LspClient) -> None:
+    client.request("shutdown")
+    client.notify("exit")
+
+
+def _end_of_input(client: LspClient) -> None:
+    assert client.process.stdin is not None
+    client.process.stdin.close()
+
+
+def _terminate(client: LspClient) -> None:
+    client.process.terminate()
+
+
+@pytest.mark.parametrize("end", [_exit, _orderly, _end_of_input, _terminate])
+def test_no_child_outlives_the_server(
+    serve: Serve, workspace: Path, tmp_path: Path, script: Script, end: Callable[[LspClient], None]
+) -> None:
+    file = tmp_path / "pid"
+    command = f"sh -c 'echo $$ > {file}.new && mv {file}.new {file} && exec sleep 600'"
+    settings = script(
+        [plan({"id": "one"}), work("one", ("run_command", {"command": command, "timeout_s": 600}))]
+    )
+    client = serve()
+    client.initialize(workspace, options={"settings": settings, "trusted": True})
+    client.on("window/showMessageRequest", lambda _: {"title": "Allow once"})
+    client.command("run.start", {"goal": "sleep"})
+    deadline = time.monotonic() + 60
+    while not file.exists():
+        assert time.monotonic() < deadline, client.errors.decode()
+        time.sleep(0.02)  # what a child of the server writes can only be looked at
+    child = int(file.read_text())
+    assert not gone(child)
+    assert client.request("antiphon/health")["children"]
+    end(client)
+    client.wait_exit()
+    assert gone(child)
