@@ -25,11 +25,14 @@ class Prices(msgspec.Struct, frozen=True):
 
 
 class ModelProfile(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is known of a model. None means unknown, never zero."""
+    """What is known of a model. None means unknown, never zero. `abilities` are some of `images`, `tools`,
+    `reasoning`, `schema`, `cache`.
+    """
 
     context_window: int | None = None
     max_output_tokens: int | None = None
     prices: Prices | None = None
+    abilities: tuple[str, ...] | None = None
 
 
 class ModelProvider(Protocol):

@@ -52,17 +52,57 @@ class RetryPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointSettings:
+    """What the user's own configuration says of one endpoint; a workspace file may say none of it.
+
+    `api` is one of `vendors.APIS`; None where the id of the endpoint is one. `base_url` may hold `{model}`. `form`:
+    `vendor`, or how a cloud serves the same API (`azure`, `bedrock`, `vertex`). `key_command` is run for a key when
+    there is none. `key_header` and `key_scheme` replace how the API sends its key. Limits per minute are beside what
+    the server tells by itself.
+    """
+
+    api: str | None = None
+    base_url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    key_command: tuple[str, ...] = ()
+    key_header: str | None = None
+    key_scheme: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict)
+    tls: TlsFiles | None = None
+    form: str = "vendor"
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    max_concurrent_calls: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """The response cache: off unless `max_bytes` is given. Only calls with temperature 0 are kept."""
+
+    max_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ProvidersConfig:
     """Settings of all providers. A variable of the environment wins over the field of the same meaning.
 
     `openai_api_key` never appears in the representation. `models` maps full ids (`openai/gpt-4o`) to what the
-    user says of them. `scripts` is a folder of `NAME.yaml` files or one such file, for `scripted/NAME`.
+    user says of them. `scripts` is a folder of `NAME.yaml` files or one such file, for `scripted/NAME`. `endpoints`
+    are by provider id: a known one is changed by it, any other name is a provider of the user's own. `tls` holds for
+    endpoints that name no files themselves. `record` names a file that all answers are written to, `replay` one that
+    they are read from: then no call is made.
     """
 
     openai_base_url: str | None = None
     openai_api_key: str | None = field(default=None, repr=False)
     models: Mapping[str, ModelProfile] = field(default_factory=dict)
     scripts: Path | None = None
+    endpoints: Mapping[str, EndpointSettings] = field(default_factory=dict)
+    tls: TlsFiles | None = None
     time_limits: TimeLimits = TimeLimits()
     retry: RetryPolicy = RetryPolicy()
     max_concurrent_calls: int = 64
+    cache: CacheSettings = CacheSettings()
+    record: Path | None = None
+    replay: Path | None = None

@@ -11,7 +11,7 @@ import anyio
 
 from providers import errors
 from providers.base import ProcessPort
-from providers.http.endpoint import check_key
+from providers.http.addresses import check_key
 from providers.http.failures import Place
 
 TIME_LIMIT_S = 30.0

@@ -1,26 +1,39 @@
-"""From a model id to a provider that can be called: `openai/NAME`, `scripted/NAME`.
+"""From a model id to a provider that can be called: `openai/NAME`, `anthropic/NAME` …, `scripted/NAME`.
 
-The one place that composes adapter, limiter and retries. Everything is built at the first use: importing this
-module loads no HTTP client, and building a registry opens nothing. Settings arrive read (`config.py`); the
-environment arrives as a mapping.
+Several ids with commas between them are a chain: the next answers when one cannot. Everything is built at the first
+use: importing this module loads no HTTP client, and building a registry opens nothing. Settings arrive read
+(`config.py`); the environment arrives as a mapping.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from providers import errors, local_servers
-from providers.base import ModelProfile, ModelProvider
-from providers.config import ProvidersConfig
-from providers.limits import CallLimiter
-from providers.local_servers import LocalServer
-from providers.pricing import PricedProvider, profile_pricing
-from providers.profiles import UNKNOWN_PROFILE
-from providers.retry import RetryingProvider
+import msgspec
 
-OPENAI_BASE_URL = "https://api.openai.com/v1"
-PROVIDERS = ("openai", "scripted")
-_SCRIPT_SUFFIXES = (".yaml", ".yml")
+from providers import errors, local_servers
+from providers.base import ModelProfile, ModelProvider, ProcessPort
+from providers.cache import CachedProvider, ResponseCache
+from providers.calibration import Calibration, Estimated
+from providers.composition import Composed, Surroundings, compose, make_endpoint
+from providers.config import ProvidersConfig, RetryPolicy
+from providers.fallback import FallbackProvider
+from providers.local_servers import LocalServer
+from providers.messages import Request
+from providers.price_table import PriceTable
+from providers.profiles import UNKNOWN_PROFILE
+from providers.recording import Recorder, Recording, RecordingProvider, ReplayingProvider
+from providers.retry import RetryingProvider
+from providers.retry_budget import RetryBudgets
+from providers.scripts import script_names, script_path
+from providers.vendors import APIS, VENDORS, known_providers, resolve_endpoint
+
+PROVIDERS = (*APIS, "scripted")
+SEVERAL = ","
+# A model that another one can stand in for is not waited for as long as the last of a chain.
+QUICK_ATTEMPTS = 2
+QUICK_WAIT_S = 10.0
+QUICK_GIVE_UP_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +52,21 @@ class ProviderStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class _OpenAISettings:
-    base_url: str
-    key: str | None
-    sources: tuple[tuple[str, str], ...]
+class Probe:
+    """What a provider answered when its list of models was asked for. `error` is empty when it did."""
+
+    name: str
+    seconds: float
+    models: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UsableModel:
+    """A model that can be called now, by its full id, with what is known of it."""
+
+    id: str
+    profile: ModelProfile
 
 
 class Registry:
@@ -56,168 +80,270 @@ class Registry:
         sleep: Callable[[float], Awaitable[None]],
         monotonic: Callable[[], float],
         rand: Callable[[], float],
+        processes: ProcessPort | None = None,
+        folder: Path | None = None,
     ) -> None:
         self._config = config
-        self._environment = environment
-        self._sleep = sleep
-        self._monotonic = monotonic
-        self._rand = rand
-        self._built: dict[str, ModelProvider] = {}
+        self._around = Surroundings(
+            config,
+            environment,
+            sleep,
+            monotonic,
+            rand,
+            processes,
+            Path.home() if folder is None else folder,
+            PriceTable(),
+            Calibration(),
+            RetryBudgets(monotonic),
+        )
+        self._composed: dict[str, Composed] = {}
+        self._scripted: dict[str, ModelProvider] = {}
+        self._ready: dict[str, ModelProvider] = {}
+        self._cache = ResponseCache(config.cache.max_bytes) if config.cache.max_bytes else None
+        self._recorder = None if config.record is None else Recorder(config.record)
+        self._recording: Recording | None = None
 
     def resolve(self, model_id: str) -> tuple[ModelProvider, str]:
-        """The provider and the model's name within it. No request is made.
+        """The provider and the model's name within it; of a chain, the whole id. No request is made.
 
         Raises ProviderConfigurationError for an id without a provider, an unknown provider, a missing key, a
         key or URL that cannot be, a script that is missing or wrong; the message names the mend.
         """
-        prefix, slash, name = model_id.partition("/")
-        if prefix not in PROVIDERS:
-            raise errors.ProviderConfigurationError(_unknown_provider(model_id, prefix, known=bool(slash)))
-        if not name:
-            raise errors.ProviderConfigurationError(
-                f"{model_id!r} names no model: write {prefix}/NAME, e.g. {_example(prefix)}"
-            )
+        if SEVERAL in model_id:
+            return self._chain(model_id), model_id
+        prefix, name = self._split(model_id)
         key = model_id if prefix == "scripted" else prefix
-        provider = self._built.get(key)
+        provider = self._ready.get(key)
         if provider is None:
-            provider = self._scripted(name) if prefix == "scripted" else self._openai()
-            self._built[key] = provider
+            provider = self._ready[key] = self._finished(self._patient(prefix, name, self._config.retry))
         return provider, name
 
     def profile(self, model_id: str) -> ModelProfile:
-        """What the configuration says of a model; every field unknown when it says nothing."""
-        return self._config.models.get(model_id, UNKNOWN_PROFILE)
+        """What is known of a model: the user's word, then what its server said, then the public tables once they
+        are loaded (`load_tables`). Of a chain, what holds for each. Unknown fields are None.
+        """
+        if SEVERAL in model_id:
+            try:
+                return self.resolve(model_id)[0].profile(model_id)
+            except errors.ProviderConfigurationError:
+                return UNKNOWN_PROFILE
+        prefix, _, name = model_id.partition("/")
+        composed = self._composed.get(prefix)
+        if composed is not None:
+            return composed.provider.profile(name)
+        return self._known(prefix, name)
+
+    def load_tables(self) -> None:
+        """Loads the public tables of prices and windows now, blocking (0.2 s): for programs without an event loop."""
+        self._around.prices.load_now()
+
+    async def load_tables_soon(self) -> None:
+        """As `load_tables`, in a worker thread."""
+        await self._around.prices.load()
+
+    def estimate(self, model_id: str, request: Request) -> Estimated:
+        """Input tokens of a request, calibrated by what the provider has reported so far, with the error."""
+        return self._around.calibration.estimate(model_id, request)
 
     def configured(self) -> list[ProviderStatus]:
         """What was found for each provider, ready or not, never the key."""
-        return [self._openai_status(), self._scripted_status()]
+        names = known_providers(self._config)
+        return [*(self._status(name) for name in names), self._scripted_status()]
+
+    async def probe(self, name: str) -> Probe:
+        """Asks a provider for its models, as `doctor --online` does. Never raises ProviderError."""
+        began = self._around.monotonic()
+        try:
+            models = await self._listed(name)
+        except errors.ProviderError as error:
+            return Probe(name, self._around.monotonic() - began, error=str(error))
+        return Probe(name, self._around.monotonic() - began, len(models))
+
+    async def usable_models(self) -> list[UsableModel]:
+        """The models of every ready provider, as their servers list them, with windows and prices; the scripted and
+        configured ones too. A provider that does not answer is left out (`probe` says why).
+        """
+        await self.load_tables_soon()
+        found = dict.fromkeys(self._config.models)
+        for status in self.configured():
+            if not status.ready or status.name == "scripted":
+                continue
+            try:
+                listed = await self._listed(status.name)
+            except errors.ProviderError:
+                continue
+            for model_id in listed:
+                found.setdefault(model_id)
+        scripts = self._config.scripts
+        if scripts is not None:
+            found.update(dict.fromkeys(f"scripted/{name}" for name in script_names(scripts)))
+        return [UsableModel(model_id, self.profile(model_id)) for model_id in sorted(found)]
 
     async def probe_local(self) -> list[LocalServer]:
         """Model servers that answer on loopback at well-known ports; takes under a second and never raises."""
         return await local_servers.probe_local()
 
     async def aclose(self) -> None:
-        providers = list(self._built.values())
-        self._built.clear()
+        providers = [*self._scripted.values(), *(each.provider for each in self._composed.values())]
+        self._ready.clear()
+        self._scripted.clear()
+        self._composed.clear()
         for provider in providers:
             await provider.aclose()
 
-    def _openai(self) -> ModelProvider:
-        settings = self._openai_settings()
-        from providers.http.endpoint import Endpoint
-        from providers.http.failures import Place
-        from providers.http.openai_chat import OpenAIChat
-        from providers.http.proxies import proxy_for
-
-        headers = {"content-type": "application/json"}
-        if settings.key is not None:
-            headers["authorization"] = f"Bearer {settings.key}"
-        place = Place(settings.base_url, "OPENAI_BASE_URL", "OPENAI_API_KEY", settings.key)
-        endpoint = Endpoint(
-            place,
-            headers=headers,
-            limits=self._config.time_limits,
-            proxy=proxy_for(settings.base_url, self._environment),
-        )
-        adapter = OpenAIChat(endpoint, profiles=lambda name: self.profile(f"openai/{name}"))
-        return self._calm(PricedProvider(adapter, profile_pricing(adapter.profile)))
-
-    def _scripted(self, name: str) -> ModelProvider:
-        from providers.scripted import ScriptedProvider
-
-        path = self._script_path(name)
-        provider = ScriptedProvider.load(
-            path, sleep=self._sleep, profiles=lambda model: self.profile(f"scripted/{model}")
-        )
-        return self._calm(provider)
-
-    def _calm(self, provider: ModelProvider) -> ModelProvider:
-        """Retries outside, limiter inside: a call that waits to be made again holds no slot."""
-        from providers.limits import LimitedProvider
-
-        limiter = CallLimiter(
-            self._config.max_concurrent_calls,
-            monotonic=self._monotonic,
-            sleep=self._sleep,
-            rand=self._rand,
-            longest_wait_s=self._config.retry.longest_wait_s,
-        )
-        return RetryingProvider(
-            LimitedProvider(provider, limiter),
-            self._config.retry,
-            sleep=self._sleep,
-            monotonic=self._monotonic,
-            rand=self._rand,
-        )
-
-    def _openai_settings(self) -> _OpenAISettings:
-        from providers.http.endpoint import check_base_url, check_key, is_loopback
-
-        base_url, url_from = self._setting("OPENAI_BASE_URL", self._config.openai_base_url, "openai_base_url")
-        key, key_from = self._setting("OPENAI_API_KEY", self._config.openai_api_key, "openai_api_key")
-        base_url = (base_url or OPENAI_BASE_URL).rstrip("/")
-        parts = check_base_url(base_url, setting=url_from or "OPENAI_BASE_URL")
-        sources = [("base URL", url_from or "the vendor's own")]
-        if key is not None:
-            check_key(key, setting=key_from)
-            sources.append(("key", key_from))
-        elif not is_loopback(parts.hostname or ""):
+    def _split(self, model_id: str) -> tuple[str, str]:
+        known = (*known_providers(self._config), "scripted")
+        prefix, slash, name = model_id.partition("/")
+        if prefix not in known:
             raise errors.ProviderConfigurationError(
-                f"no key for {base_url}: set OPENAI_API_KEY (any text where the server wants none), or point "
-                "OPENAI_BASE_URL at a server on this machine"
+                _unknown_provider(model_id, prefix, known, named=bool(slash))
             )
-        return _OpenAISettings(base_url, key, tuple(sources))
+        if not name:
+            example = VENDORS[prefix].example if prefix in VENDORS else f"{prefix}/demo"
+            raise errors.ProviderConfigurationError(
+                f"{model_id!r} names no model: write {prefix}/NAME, e.g. {example}"
+            )
+        return prefix, name
 
-    def _setting(self, variable: str, configured: str | None, field: str) -> tuple[str | None, str]:
-        """The value and where it is from. An empty variable counts as not set."""
-        value = self._environment.get(variable)
-        if value:
-            return value, variable
-        return (configured, f"{field} of the configuration") if configured else (None, "")
+    def _chain(self, model_ids: str) -> ModelProvider:
+        provider = self._ready.get(model_ids)
+        if provider is None:
+            ids = [model_id.strip() for model_id in model_ids.split(SEVERAL) if model_id.strip()]
+            if not ids:
+                raise errors.ProviderConfigurationError(f"{model_ids!r} names no model")
+            quick = replace(
+                self._config.retry,
+                max_attempts=QUICK_ATTEMPTS,
+                longest_wait_s=QUICK_WAIT_S,
+                give_up_after_s=QUICK_GIVE_UP_S,
+            )
+            links: list[tuple[ModelProvider, str]] = []
+            for place, model_id in enumerate(ids):
+                prefix, name = self._split(model_id)
+                policy = self._config.retry if place == len(ids) - 1 else quick
+                links.append((self._patient(prefix, name, policy), name))
+            chain = links[0][0] if self._config.replay is not None else FallbackProvider(links)
+            provider = self._ready[model_ids] = self._finished(chain)
+        return provider
 
-    def _openai_status(self) -> ProviderStatus:
-        address = self._environment.get("OPENAI_BASE_URL") or self._config.openai_base_url or OPENAI_BASE_URL
+    def _patient(self, prefix: str, name: str, policy: RetryPolicy) -> ModelProvider:
+        """The provider with its retries."""
+        if self._config.replay is not None:
+            return self._replaying(prefix)
+        around = self._around
+        inner = self._script(name) if prefix == "scripted" else self._endpoint(prefix).provider
+        return RetryingProvider(
+            inner,
+            policy,
+            sleep=around.sleep,
+            monotonic=around.monotonic,
+            rand=around.rand,
+            budgets=around.budgets,
+        )
+
+    def _finished(self, provider: ModelProvider) -> ModelProvider:
+        if self._recorder is not None:
+            provider = RecordingProvider(provider, self._recorder, monotonic=self._around.monotonic)
+        return provider if self._cache is None else CachedProvider(provider, self._cache)
+
+    def _replaying(self, prefix: str) -> ModelProvider:
+        assert self._config.replay is not None
+        if self._recording is None:
+            self._recording = Recording(self._config.replay)
+        return ReplayingProvider(prefix, self._recording, profiles=lambda name: self._known(prefix, name))
+
+    def _endpoint(self, prefix: str) -> Composed:
+        composed = self._composed.get(prefix)
+        if composed is None:
+            resolved = resolve_endpoint(prefix, self._config, self._around.environment)
+            composed = compose(resolved, self._around, profiles=lambda name: self._known(prefix, name))
+            self._composed[prefix] = composed
+        return composed
+
+    def _script(self, name: str) -> ModelProvider:
+        provider = self._scripted.get(name)
+        if provider is None:
+            from providers.limits import CallLimiter, LimitedProvider
+            from providers.scripted import ScriptedProvider
+
+            around = self._around
+            scripted = ScriptedProvider.load(
+                script_path(name, self._config.scripts),
+                sleep=around.sleep,
+                profiles=lambda model: self._known("scripted", model),
+            )
+            most = self._config.max_concurrent_calls
+            limiter = CallLimiter(
+                most,
+                monotonic=around.monotonic,
+                sleep=around.sleep,
+                rand=around.rand,
+                longest_wait_s=self._config.retry.longest_wait_s,
+                first_window=most,
+            )
+            provider = self._scripted[name] = LimitedProvider(scripted, limiter)
+        return provider
+
+    def _known(self, prefix: str, name: str) -> ModelProfile:
+        """The user's word on each field, else the public tables'."""
+        said = self._config.models.get(f"{prefix}/{name}", UNKNOWN_PROFILE)
+        if prefix == "scripted" or prefix not in known_providers(self._config):
+            return said
         try:
-            settings = self._openai_settings()
+            url = resolve_endpoint(prefix, self._config, self._around.environment).place.url
+        except errors.ProviderConfigurationError:
+            return said
+        table = self._around.prices.profile(url, name)
+        if table is None:
+            return said
+        fields = {field: getattr(said, field) for field in ModelProfile.__struct_fields__}
+        known = {field: value for field, value in fields.items() if value is not None}
+        return msgspec.structs.replace(table, **known)
+
+    async def _listed(self, name: str) -> list[str]:
+        if name == "scripted":
+            scripts = self._config.scripts
+            return [] if scripts is None else [f"scripted/{script}" for script in script_names(scripts)]
+        from providers.http.listing import list_models
+
+        resolved = resolve_endpoint(name, self._config, self._around.environment)
+        endpoint = make_endpoint(resolved, self._around)
+        try:
+            listed = await list_models(endpoint, resolved.api)
+        finally:
+            await endpoint.aclose()
+        return [f"{name}/{each.name}" for each in listed]
+
+    def _status(self, name: str) -> ProviderStatus:
+        try:
+            resolved = resolve_endpoint(name, self._config, self._around.environment)
         except errors.ProviderConfigurationError as error:
-            return ProviderStatus("openai", False, _without_credentials(address), problem=str(error))
-        return ProviderStatus("openai", True, settings.base_url, settings.sources)
+            return ProviderStatus(name, False, self._address(name), problem=str(error))
+        return ProviderStatus(name, True, resolved.place.url, resolved.sources)
+
+    def _address(self, name: str) -> str:
+        """What was configured, however wrong."""
+        vendor = VENDORS.get(name)
+        settings = self._config.endpoints.get(name)
+        configured = settings.base_url if settings is not None else None
+        if vendor is not None:
+            configured = self._around.environment.get(vendor.url_variable) or configured
+            if configured is None and name in {"openai", "openai-responses"}:
+                configured = self._config.openai_base_url
+        return _without_credentials(configured or (vendor.default_url if vendor is not None else ""))
 
     def _scripted_status(self) -> ProviderStatus:
         scripts = self._config.scripts
         if scripts is None:
             return ProviderStatus("scripted", False, "", problem="no script is configured")
         try:
-            names = self._script_names(scripts)
+            names = script_names(scripts)
         except errors.ProviderConfigurationError as error:
             return ProviderStatus("scripted", False, str(scripts), problem=str(error))
         if not names:
             return ProviderStatus("scripted", False, str(scripts), problem=f"{scripts} holds no script")
         found = tuple(("script", f"scripted/{name}") for name in names)
         return ProviderStatus("scripted", True, str(scripts), found)
-
-    def _script_path(self, name: str) -> Path:
-        scripts = self._config.scripts
-        if scripts is None:
-            raise errors.ProviderConfigurationError(
-                f"scripted/{name} needs a script and none is configured: name a folder of NAME.yaml files"
-            )
-        names = self._script_names(scripts)
-        if name in names:
-            return names[name]
-        known = ", ".join(f"scripted/{known}" for known in names) or "none"
-        raise errors.ProviderConfigurationError(
-            f"no script named {name!r} in {scripts}; there are: {known}{_near(name, list(names))}"
-        )
-
-    def _script_names(self, scripts: Path) -> dict[str, Path]:
-        try:
-            files = sorted(scripts.iterdir()) if scripts.is_dir() else [scripts] if scripts.is_file() else []
-        except OSError as error:
-            raise errors.ProviderConfigurationError(
-                f"cannot read the scripts in {scripts}: {error}"
-            ) from error
-        return {path.stem: path for path in files if path.suffix in _SCRIPT_SUFFIXES}
 
 
 def build_providers(
@@ -227,26 +353,34 @@ def build_providers(
     sleep: Callable[[float], Awaitable[None]],
     monotonic: Callable[[], float],
     rand: Callable[[], float],
+    processes: ProcessPort | None = None,
+    folder: Path | None = None,
 ) -> Registry:
-    """The registry of a process. `sleep` and `monotonic` in seconds, `rand` uniform in [0, 1). Opens nothing."""
-    return Registry(config, environment=environment, sleep=sleep, monotonic=monotonic, rand=rand)
+    """The registry of a process. `sleep` and `monotonic` in seconds, `rand` uniform in [0, 1). `processes` runs key
+    commands, in `folder` (without it the user's home). Opens nothing.
+    """
+    return Registry(
+        config,
+        environment=environment,
+        sleep=sleep,
+        monotonic=monotonic,
+        rand=rand,
+        processes=processes,
+        folder=folder,
+    )
 
 
-def _unknown_provider(model_id: str, prefix: str, *, known: bool) -> str:
-    if not known:
+def _unknown_provider(model_id: str, prefix: str, known: Sequence[str], *, named: bool) -> str:
+    if not named:
         return f"{model_id!r} names no provider: write PROVIDER/NAME, e.g. openai/{model_id or 'gpt-4o'}"
-    return f"unknown provider {prefix!r} in {model_id!r}; known are {', '.join(PROVIDERS)}{_near(prefix, PROVIDERS)}"
+    return f"unknown provider {prefix!r} in {model_id!r}; known are {', '.join(known)}{near(prefix, known)}"
 
 
-def _near(name: str, known: Sequence[str]) -> str:
+def near(name: str, known: Sequence[str]) -> str:
     import difflib  # only on the way to an error
 
-    near = difflib.get_close_matches(name.lower(), known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def _example(prefix: str) -> str:
-    return "openai/gpt-4o" if prefix == "openai" else "scripted/demo"
+    found = difflib.get_close_matches(name.lower(), known, n=1)
+    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def _without_credentials(url: str) -> str:

@@ -7,17 +7,17 @@ worker thread (25 ms, and 20 more for https).
 """
 
 import asyncio
-import ipaddress
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
-from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import anyio
 import anyio.to_thread
 
 from providers import errors
 from providers.config import TimeLimits, TlsFiles
+from providers.http.addresses import MODEL, check_base_url
 from providers.http.delays import Headers, header
 from providers.http.failures import Place
 
@@ -28,53 +28,9 @@ if TYPE_CHECKING:
     import httpcore2
 
 Observe = Callable[[int, Headers], None]
-MODEL = "{model}"  # stands in a base URL where a form of the API wants the model in the path
 
 KEEP_ALIVE_S = 30.0
 MAX_ERROR_BODY = 64 * 1024
-
-
-def check_base_url(url: str, *, setting: str) -> SplitResult:
-    """Raises ProviderConfigurationError, naming `setting`, for what cannot be a base URL."""
-    problem = ""
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - the property raises for a port that is no number
-    except ValueError as error:
-        raise errors.ProviderConfigurationError(f"{setting} = {url!r} is no URL: {error}") from error
-    if not url.isascii() or not url.isprintable() or " " in url:
-        problem = "it holds a character that no URL may hold"
-    elif parts.scheme not in {"http", "https"}:
-        problem = "it must begin with http:// or https://"
-    elif not parts.hostname:
-        problem = "it names no host"
-    elif parts.username is not None or parts.password is not None:
-        url = url.replace(parts.netloc, f"…@{parts.hostname}")
-        problem = "a user or password does not belong in it"
-    elif parts.fragment:
-        problem = "a #fragment does not belong in it"
-    if problem:
-        raise errors.ProviderConfigurationError(f"{setting} = {url!r} is no base URL: {problem}")
-    return parts
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def check_key(key: str, *, setting: str) -> str:
-    """Raises ProviderConfigurationError, without showing it, for a key that no header can carry."""
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise errors.ProviderConfigurationError(
-            f"the key in {setting} holds a line break, a space or another character that no key has: "
-            "copy it anew, without what surrounds it"
-        )
-    return key
 
 
 class CallTimer:
@@ -237,8 +193,15 @@ class Endpoint:
         """
         return await self._request("POST", path, body, model)
 
-    async def get(self, path: str) -> Reply:
-        """As `post`, without a body."""
+    async def get(self, path: str, *, beside_v1: bool = False) -> Reply:
+        """As `post`, without a body. `beside_v1`: the path is below the URL without its `/v1`."""
+        if beside_v1 and self._path.endswith("/v1") and path not in self._urls:
+            import httpcore2
+
+            target = self._path.removesuffix("/v1") + path
+            self._urls[path] = httpcore2.URL(
+                scheme=self._scheme, host=self.host, port=self._port, target=target
+            )
         return await self._request("GET", path, None, "")
 
     async def _request(self, method: str, path: str, body: bytes | None, model: str) -> Reply:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from providers.errors import ProviderConfigurationError
-from providers.http.endpoint import is_loopback
+from providers.http.addresses import is_loopback
 
 
 def proxy_for(url: str, environment: Mapping[str, str]) -> str | None:

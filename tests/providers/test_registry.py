@@ -69,7 +69,7 @@ async def test_a_server_on_this_machine_needs_no_key() -> None:
         ("", "write PROVIDER/NAME"),
         ("opnai/gpt-4o", "did you mean 'openai'"),
         ("OpenAI/gpt-4o", "did you mean 'openai'"),
-        ("zzz/x", "known are openai, scripted"),
+        ("zzz/x", "known are openai, openai-responses, anthropic, google, ollama, scripted"),
         ("openai/", "names no model"),
         ("scripted/demo", "none is configured"),
         ("openai/gpt-4o", "set OPENAI_API_KEY"),
@@ -135,7 +135,14 @@ def test_the_environment_wins_over_the_configuration_and_empty_is_not_set() -> N
 
 def test_what_is_missing_is_said_and_no_key_shown() -> None:
     missing = registry().configured()
-    assert [(status.name, status.ready) for status in missing] == [("openai", False), ("scripted", False)]
+    assert [(status.name, status.ready) for status in missing] == [
+        ("openai", False),
+        ("openai-responses", False),
+        ("anthropic", False),
+        ("google", False),
+        ("ollama", True),  # a server on this machine needs no key; whether it runs is not asked here
+        ("scripted", False),
+    ]
     assert "set OPENAI_API_KEY" in missing[0].problem
     assert missing[0].address == "https://api.openai.com/v1"
     for providers in (
@@ -154,7 +161,7 @@ async def test_scripts_are_found_by_name_in_a_folder_or_as_a_file(tmp_path: Path
         providers = registry(ProvidersConfig(scripts=scripts))
         provider, name = providers.resolve("scripted/demo")
         assert (await provider.complete(Request(name, (user("x"),)))).message.text == "hi"
-    status = registry(ProvidersConfig(scripts=tmp_path)).configured()[1]
+    status = registry(ProvidersConfig(scripts=tmp_path)).configured()[-1]
     assert status.ready
     assert status.sources == (("script", "scripted/broken"), ("script", "scripted/demo"))
     with pytest.raises(errors.ProviderConfigurationError, match=r"broken\.yml is not valid YAML"):
@@ -162,7 +169,7 @@ async def test_scripts_are_found_by_name_in_a_folder_or_as_a_file(tmp_path: Path
     with pytest.raises(errors.ProviderConfigurationError, match="did you mean 'demo'"):
         registry(ProvidersConfig(scripts=tmp_path)).resolve("scripted/demos")
     nowhere = registry(ProvidersConfig(scripts=tmp_path / "none"))
-    assert not nowhere.configured()[1].ready
+    assert not nowhere.configured()[-1].ready
 
 
 async def test_a_script_keeps_its_place_between_resolutions(tmp_path: Path) -> None:

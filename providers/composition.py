@@ -1,0 +1,179 @@
+"""Puts one endpoint together: adapter, price, calibration, breaker, limiter; retries go around it per model id.
+
+From the inside: adapter → served window (loopback) → price → calibration → breaker → limiter. A call that waits to be
+made again holds no slot, since retries are outside the limiter.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from providers import errors
+from providers.base import ModelProfile, ModelProvider, ProcessPort
+from providers.breaker import BreakingProvider, CircuitBreaker
+from providers.calibration import CalibratingProvider, Calibration
+from providers.config import ProvidersConfig
+from providers.limits import CallLimiter, LimitedProvider
+from providers.price_table import PriceTable
+from providers.pricing import PricedProvider
+from providers.profiles import priced
+from providers.retry_budget import RetryBudgets
+from providers.usage import Usage
+from providers.vendors import Resolved
+
+if TYPE_CHECKING:
+    from providers.http.delays import Headers
+    from providers.http.endpoint import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every provider of a process shares. `processes` may be missing: then no key command can run."""
+
+    config: ProvidersConfig
+    environment: Mapping[str, str]
+    sleep: Callable[[float], Awaitable[None]]
+    monotonic: Callable[[], float]
+    rand: Callable[[], float]
+    processes: ProcessPort | None
+    folder: Path
+    prices: PriceTable
+    calibration: Calibration
+    budgets: RetryBudgets
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """An endpoint ready to be called; `provider` lacks the retries."""
+
+    resolved: Resolved
+    provider: ModelProvider
+    limiter: CallLimiter
+    breaker: CircuitBreaker
+
+
+def compose(resolved: Resolved, around: Surroundings, *, profiles: Callable[[str], ModelProfile]) -> Composed:
+    """Opens nothing. Raises ProviderConfigurationError for a proxy or a key command that cannot be used."""
+    config = around.config
+    given = resolved.settings
+    limiter = CallLimiter(
+        given.max_concurrent_calls or config.max_concurrent_calls,
+        monotonic=around.monotonic,
+        sleep=around.sleep,
+        rand=around.rand,
+        longest_wait_s=config.retry.longest_wait_s,
+        requests_per_minute=given.requests_per_minute,
+        tokens_per_minute=given.tokens_per_minute,
+    )
+    endpoint = make_endpoint(resolved, around, observe=_observer(limiter))
+    provider = _adapter(resolved, endpoint, profiles)
+    if resolved.loopback and resolved.api == "openai":
+        from providers.served_window import WindowReadingProvider
+
+        provider = WindowReadingProvider(provider, endpoint)
+    provider = PricedProvider(provider, _pricing(resolved, around, profiles))
+    provider = CalibratingProvider(provider, around.calibration, resolved.id)
+    breaker = CircuitBreaker(resolved.place.url, around.monotonic)
+    provider = LimitedProvider(BreakingProvider(provider, breaker), limiter)
+    return Composed(resolved, provider, limiter, breaker)
+
+
+def make_endpoint(
+    resolved: Resolved,
+    around: Surroundings,
+    *,
+    observe: "Callable[[int, Headers], None] | None" = None,
+) -> "Endpoint":
+    """Raises ProviderConfigurationError for a proxy or a key command that cannot be used."""
+    from providers.http.endpoint import Endpoint
+    from providers.http.proxies import proxy_for
+    from providers.key_command import KeyCommand
+
+    credential = None
+    if resolved.key_command:
+        if around.processes is None:
+            raise errors.ProviderConfigurationError(
+                f"the key command of {resolved.id} cannot be run here; set {resolved.place.key_setting}"
+            )
+        credential = KeyCommand(
+            resolved.key_command,
+            processes=around.processes,
+            folder=around.folder,
+            environment=around.environment,
+            place=resolved.place,
+            header=resolved.key_header,
+            scheme=resolved.key_scheme,
+        )
+    return Endpoint(
+        resolved.place,
+        headers=resolved.headers,
+        limits=around.config.time_limits,
+        proxy=proxy_for(resolved.place.url.replace("{model}", "model"), around.environment),
+        query=resolved.settings.query,
+        tls=resolved.tls,
+        credential=credential,
+        observe=observe,
+    )
+
+
+def _observer(limiter: CallLimiter) -> "Callable[[int, Headers], None]":
+    """What the headers of any answer say of the limits goes to the limiter."""
+
+    def observe(status: int, headers: "Headers") -> None:
+        from providers.http.delays import allowances
+
+        del status  # a 429 is told by its error
+        known = allowances(headers)
+        for what, each in (("requests", known.requests), ("tokens", known.tokens)):
+            limiter.allowance(what, each.remaining, each.reset_s)
+
+    return observe
+
+
+def _adapter(
+    resolved: Resolved, endpoint: "Endpoint", profiles: Callable[[str], ModelProfile]
+) -> ModelProvider:
+    """Each API's module is loaded when it is used."""
+    name = resolved.id
+    match resolved.api:
+        case "openai":
+            from providers.http.openai_chat import OpenAIChat
+
+            return OpenAIChat(endpoint, profiles=profiles, name=name)
+        case "openai-responses":
+            from providers.http.openai_responses import OpenAIResponses
+
+            return OpenAIResponses(endpoint, profiles=profiles, name=name)
+        case "anthropic":
+            from providers.http.anthropic_messages import AnthropicMessages
+
+            form = resolved.form
+            assert form in {"vendor", "bedrock", "vertex"}
+            return AnthropicMessages(endpoint, profiles=profiles, name=name, form=form)  # type: ignore[arg-type]  # checked above
+        case "google":
+            from providers.http.gemini import Gemini
+
+            vertex = resolved.form == "vertex"
+            return Gemini(endpoint, profiles=profiles, name=name, form="vertex" if vertex else "vendor")
+        case _:
+            from providers.http.ollama import Ollama
+
+            return Ollama(endpoint, profiles=profiles, name=name)
+
+
+def _pricing(
+    resolved: Resolved, around: Surroundings, profiles: Callable[[str], ModelProfile]
+) -> Callable[[str, Usage], Awaitable[Usage]]:
+    """The user's own prices first; then the vendor's, whom the base URL tells. A local server has none."""
+
+    async def price(model: str, usage: Usage) -> Usage:
+        known = around.config.models.get(f"{resolved.id}/{model}")
+        if known is not None and known.prices is not None:
+            return priced(usage, known.prices)
+        if resolved.loopback:
+            return priced(usage, profiles(model).prices)
+        await around.prices.load()
+        return around.prices.price(resolved.place.url, model, usage)
+
+    return price
