@@ -67,7 +67,7 @@ def compose(resolved: Resolved, around: Surroundings, *, profiles: Callable[[str
         tokens_per_minute=given.tokens_per_minute,
     )
     endpoint = make_endpoint(resolved, around, observe=_observer(limiter))
-    provider = _adapter(resolved, endpoint, profiles)
+    provider = adapter_for(resolved, endpoint, profiles)
     if resolved.loopback and resolved.api == "openai":
         from providers.served_window import WindowReadingProvider
 
@@ -131,10 +131,10 @@ def _observer(limiter: CallLimiter) -> "Callable[[int, Headers], None]":
     return observe
 
 
-def _adapter(
+def adapter_for(
     resolved: Resolved, endpoint: "Endpoint", profiles: Callable[[str], ModelProfile]
 ) -> ModelProvider:
-    """Each API's module is loaded when it is used."""
+    """The bare adapter of an endpoint. Each API's module is loaded when it is used."""
     name = resolved.id
     match resolved.api:
         case "openai":

@@ -154,7 +154,7 @@ class MessageAssembler:
                     assembly.text(block.text, part)
             case "tool_use":
                 self._blocks[index] = assembly.call(block.id or "", block.name or "")
-                if block.input is not None and bytes(block.input) not in {b"{}", b"null"}:
+                if bytes(block.input) not in {b"", b"{}", b"null"}:
                     self._given_input[index] = bytes(block.input).decode()
                     assembly.grow(len(block.input))
                 return True

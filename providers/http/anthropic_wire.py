@@ -45,7 +45,7 @@ class Block(msgspec.Struct, frozen=True, gc=False):
     data: str | None = None
     id: str | None = None
     name: str | None = None
-    input: msgspec.Raw | None = None
+    input: msgspec.Raw = msgspec.Raw()
 
 
 class BlockDelta(msgspec.Struct, frozen=True, gc=False):

@@ -8,6 +8,7 @@ exception's payload is a JSON object with a `message`. Bytes in, (type, data) ou
 import base64
 import binascii
 import zlib
+from typing import Any
 
 import msgspec
 
@@ -29,7 +30,7 @@ _STATUS = {
 
 class _Chunk(msgspec.Struct, frozen=True):
     bytes: str | None = None
-    message: str = ""
+    message: Any = ""
 
 
 class AwsEventParser:
@@ -72,7 +73,9 @@ def _event(message: bytes) -> Event:
         if kind is not None or headers.get(":message-type") in {"exception", "error"}:
             said = {"type": _STATUS.get(kind or "", "api_error"), "message": f"{kind}: {chunk.message}"}
             return "error", msgspec.json.encode({"type": "error", "error": said})
-        return "message", base64.b64decode(chunk.bytes or "", validate=True)
+        if chunk.bytes is None:  # gateways send the event itself
+            return "message", payload
+        return "message", base64.b64decode(chunk.bytes, validate=True)
     except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error) as error:
         raise BadResponseError(f"the event stream holds an event that is no answer ({error})") from error
 

@@ -145,7 +145,7 @@ class ContentAssembler:
                 return True
         if call is not None:
             opened = assembly.call(call.id or "", call.name or "")
-            if call.args is not None and bytes(call.args) != b"null":
+            if bytes(call.args) not in {b"", b"null"}:
                 assembly.arguments(opened, bytes(call.args).decode())
             return True
         if part.text:

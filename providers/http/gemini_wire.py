@@ -40,7 +40,7 @@ BROKEN_CALLS = ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MALFORMED_RE
 class FunctionCall(msgspec.Struct, frozen=True, gc=False):
     id: str | None = None
     name: str | None = None
-    args: msgspec.Raw | None = None
+    args: msgspec.Raw = msgspec.Raw()
 
 
 class WirePart(msgspec.Struct, frozen=True, gc=False):

@@ -123,7 +123,7 @@ class LineAssembler:
         for call in message.tool_calls or ():
             function = call.function
             opened = self._assembly.call("", (function.name if function else None) or "")
-            if function is not None and function.arguments is not None:
+            if function is not None and bytes(function.arguments) not in {b"", b"null"}:
                 self._assembly.arguments(opened, bytes(function.arguments).decode())
         return bool(message.thinking or message.content or message.tool_calls)
 

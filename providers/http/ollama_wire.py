@@ -21,7 +21,7 @@ STOP_REASONS: dict[str, StopReason] = {"stop": "end", "length": "length"}
 
 class Function(msgspec.Struct, frozen=True, gc=False):
     name: str | None = None
-    arguments: msgspec.Raw | None = None
+    arguments: msgspec.Raw = msgspec.Raw()
 
 
 class WireCall(msgspec.Struct, frozen=True, gc=False):

@@ -132,9 +132,9 @@ class ResponseAssembler:
             case "response.refusal.delta":
                 self._refusal.append(str(event.delta or ""))
                 return True
-            case "response.output_item.added" if event.item is not None:
+            case "response.output_item.added" if event.item:
                 return self._added(event.output_index, self._item(event.item))
-            case "response.output_item.done" if event.item is not None:
+            case "response.output_item.done" if event.item:
                 self._done(event.output_index, event.item)
                 return True
             case "response.created" if event.response is not None:

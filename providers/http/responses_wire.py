@@ -56,7 +56,7 @@ class WireEvent(msgspec.Struct, frozen=True, gc=False):
     output_index: int = 0
     delta: Any = None
     arguments: str | None = None
-    item: msgspec.Raw | None = None
+    item: msgspec.Raw = msgspec.Raw()
     response: WireResponse | None = None
 
 

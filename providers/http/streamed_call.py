@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
+import msgspec
+
 from providers import errors
 from providers.http.endpoint import MAX_ERROR_BODY, CallTimer, Endpoint, Reply
 from providers.http.failures import Place, decode_error, error_of_status, is_html
@@ -90,10 +92,20 @@ async def streamed_answer(
             return lesson
         if timer.expired is not None and not assembler.whole:
             raise errors.ProviderTimeoutError(f"{place.url}: {timer.expired}")
-        return assembler.answer()
+        return _plausible(assembler.answer())
     except errors.ProviderError as error:
         error.answer_begun = assembler.begun
         raise
+
+
+def _plausible(answer: Answer) -> Answer:
+    """No prompt has no tokens, and nothing that was said has none: such counts are unknown."""
+    usage = answer.usage
+    if usage.input_tokens == 0:
+        usage = msgspec.structs.replace(usage, input_tokens=None, cached_tokens=None)
+    if usage.output_tokens == 0 and answer.message.parts:
+        usage = msgspec.structs.replace(usage, output_tokens=None, reasoning_tokens=None)
+    return answer if usage is answer.usage else msgspec.structs.replace(answer, usage=usage)
 
 
 async def _read(reply: Reply, assembler: Assembler, timer: CallTimer, parser: Parser, whole: str) -> None:
