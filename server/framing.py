@@ -40,6 +40,12 @@ def frame(body: bytes) -> bytes:
     return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
+def header_beginning(body: bytes) -> bytes:
+    """The end of a body that was no JSON, when it looks like the beginning of the next header."""
+    name = b"Content-Length: "
+    return next((name[:size] for size in range(len(name), 0, -1) if body.endswith(name[:size])), b"")
+
+
 class Framer:
     """Feed it what arrives; it gives bodies and violations in order and holds at most one body."""
 
@@ -76,16 +82,14 @@ class Framer:
             return self._lost(1, f"no end of header within {self._max_header} bytes")
         block, after = bytes(self._buffer[: end.start()]), end.end()
         fields = [_FIELD.fullmatch(line) for line in block.splitlines()]
-        if not all(fields):
-            starts = [found.start() for found in _LENGTH.finditer(block)]
-            if starts and starts[-1] > 0:
-                del self._buffer[: starts[-1]]
-                return [Violation(f"{starts[-1]} bytes before a header were skipped")]
-            return self._lost(after, "a line of the header is no `Name: value`")
         values = {(field[1].lower(), field[2]) for field in fields if field is not None}
         lengths = [value for name, value in values if name == b"content-length"]
-        if len(lengths) != 1 or not lengths[0].isdigit():
-            return self._lost(after, "the header needs one Content-Length, a number of bytes")
+        if not all(fields) or len(lengths) != 1 or not lengths[0].isdigit():
+            starts = [found.start() for found in _LENGTH.finditer(block)]
+            if len(lengths) < 2 and starts and starts[-1] > 0:
+                del self._buffer[: starts[-1]]
+                return [Violation(f"{starts[-1]} bytes before a header were skipped")]
+            return self._lost(after, "a header is lines `Name: value`, one of them Content-Length: BYTES")
         digits = lengths[0].lstrip(b"0") or b"0"
         if len(digits) > 15 or int(digits) > self._max_body:
             shown = digits[:20].decode()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from server.client_profile import ClientProfile, read_profile
-from server.framing import Body, Frame, Framer, Violation, frame
+from server.framing import Body, Frame, Framer, Violation, frame, header_beginning
 from server.jsonrpc import (
     INVALID_REQUEST,
     NOT_INITIALIZED,
@@ -73,8 +73,8 @@ def _message(framer: Framer, item: Frame) -> Message:
     match item:
         case Body(data):
             message = parse(data)
-            if isinstance(message, Invalid) and message.rest:
-                framer.unread(message.rest)
+            if isinstance(message, Invalid) and message.code == PARSE_ERROR:
+                framer.unread(message.rest or header_beginning(data))
             return message
         case Violation(text, too_large):
             return Invalid(None, INVALID_REQUEST if too_large else PARSE_ERROR, text)

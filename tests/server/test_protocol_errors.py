@@ -67,6 +67,14 @@ def test_a_length_that_is_too_long_does_not_wedge_the_stream(client: LspClient) 
     client.close()
 
 
+def test_a_length_that_takes_the_beginning_of_the_next_header(client: LspClient) -> None:
+    for wrong in (b"{}", b"{}\xff", b"\xff"):
+        client.raw(b"Content-Length: 9\r\n\r\n" + wrong)
+        assert still_answers(client)
+        assert refusal(client)["code"] == PARSE
+    client.close()
+
+
 def test_unknown_methods(client: LspClient) -> None:
     assert error_of(client, "textDocument/nonsense", {}).code == UNKNOWN
     assert error_of(client, "antiphon/nonsense").code == UNKNOWN
