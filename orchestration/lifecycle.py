@@ -18,6 +18,7 @@ from orchestration.live_run import LiveRun
 from orchestration.planner import plan
 from orchestration.proposing import propose_changes
 from orchestration.results import Results
+from orchestration.review_role import with_review
 from orchestration.run import ENDED
 from orchestration.scheduler import Scheduler
 
@@ -46,7 +47,8 @@ class Lifecycle:
         if not live.state.tasks:
             await self._plan(definitions)
         results = Results(self._ports, live)
-        attempts = Attempts(self._ports, live, definitions, results, self._spending)
+        ports = with_review(self._ports, live, definitions, self._spending)
+        attempts = Attempts(ports, live, definitions, results, self._spending)
         scheduler = Scheduler(live, attempts.carry_out, max_parallel=self._options.max_parallel)
         attempts.scheduler = self.scheduler = scheduler
         await self._drop_orphans()
