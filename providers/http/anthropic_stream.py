@@ -36,8 +36,8 @@ class _Thought:
         self.text: list[str] = []
         self.signature: list[str] | None = None
 
-    def data(self) -> str:
-        block: dict[str, Any] = {"type": "thinking", "thinking": "".join(self.text)}
+    def data(self, assembly: Assembly) -> str:
+        block: dict[str, Any] = {"type": "thinking", "thinking": assembly.join(self.text)}
         if self.signature is not None:
             block["signature"] = "".join(self.signature)
         return encode_json(block).decode()
@@ -96,7 +96,7 @@ class MessageAssembler:
         thoughts = iter(self._thoughts)
         for place, part in enumerate(parts):
             if isinstance(part, Opaque) and not part.data:
-                parts[place] = Opaque(API, next(thoughts)[1].data())
+                parts[place] = Opaque(API, next(thoughts)[1].data(self._assembly))
         if stop == "end" and any(isinstance(part, ToolCall) for part in parts):
             stop = "tool_calls"
         usage = usage_of(self._usage) if self._usage else UNKNOWN
@@ -113,7 +113,7 @@ class MessageAssembler:
     def _decode(self, kind: str, data: bytes) -> WireEvent:
         assembly = self._assembly
         try:
-            event = decode_event(data)
+            event = assembly.decode(decode_event, data)
         except DECODE_ERRORS as error:
             if kind == "error":
                 payload: object = data.decode("utf-8", "replace")

@@ -4,14 +4,20 @@ Each API's stream module feeds one of these and decides when its answer is whole
 no half tool call, no text that the end of the stream cut. Deltas shown on the way are display only.
 """
 
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
 import msgspec
 
 from providers import errors
 from providers.base import OnDelta
 from providers.http.conversation import ToolNames
 from providers.http.failures import Place
+from providers.http.half_characters import decode_marked, ends_in_half, joined
 from providers.http.wire_json import parses, unwrapped_arguments
 from providers.messages import Opaque, Part, Text, TextDelta, ToolCall
+
+Decoded = TypeVar("Decoded")
 
 MAX_ANSWER_CHARACTERS = 16 * 1024 * 1024
 
@@ -42,10 +48,23 @@ class Assembly:
         self._parts: list[list[str] | OpenCall | Opaque] = []
         self._reasoning: list[str] = []
         self._fresh: list[str] = []
+        self._halved = False  # some event was cut inside a character
 
     @property
     def reasoning(self) -> str:
-        return "".join(self._reasoning)
+        return self.join(self._reasoning)
+
+    def decode(self, decode: Callable[[bytes], Decoded], data: bytes) -> Decoded:
+        """An event, be it one that was cut inside a character. Raises what `DECODE_ERRORS` names."""
+        decoded, halved = decode_marked(decode, data)
+        if halved:
+            self._halved = True
+        return decoded
+
+    def join(self, pieces: Sequence[str]) -> str:
+        """Pieces of one text."""
+        text = "".join(pieces)
+        return joined(text) if self._halved else text
 
     def new_text(self) -> list[str]:
         """A text part of its own; give it to `text`."""
@@ -81,9 +100,17 @@ class Assembly:
 
     def show(self) -> None:
         """Hands on the text that came since the last time."""
-        if self._fresh and self._on_delta is not None:
-            self._on_delta(TextDelta("".join(self._fresh)))
+        if not self._fresh or self._on_delta is None:
+            return
+        text = "".join(self._fresh)
         self._fresh.clear()
+        if self._halved:
+            if ends_in_half(text):
+                self._fresh.append(text[-1])
+                text = text[:-1]
+            text = joined(text)
+        if text:
+            self._on_delta(TextDelta(text))
 
     def grow(self, characters: int) -> None:
         self.size += characters
@@ -108,11 +135,11 @@ class Assembly:
             elif isinstance(part, Opaque):
                 finished.append(part)
             elif any(part):
-                finished.append(Text("".join(part)))
+                finished.append(Text(self.join(part)))
         return tuple(finished)
 
     def _finished(self, call: OpenCall, taken: set[str], *, cut: bool) -> ToolCall | None:
-        arguments = unwrapped_arguments("".join(call.arguments))
+        arguments = unwrapped_arguments(self.join(call.arguments))
         if cut and not parses(arguments):
             return None
         if not call.name:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from providers.errors import BadResponseError
+from providers.http.half_characters import decode_marked
 from providers.http.sse import MAX_EVENT_BYTES, Event
 
 _PRELUDE = 12
@@ -31,6 +32,9 @@ _STATUS = {
 class _Chunk(msgspec.Struct, frozen=True):
     bytes: str | None = None
     message: Any = ""
+
+
+_decode_chunk = msgspec.json.Decoder(_Chunk).decode
 
 
 class AwsEventParser:
@@ -68,7 +72,7 @@ def _event(message: bytes) -> Event:
     headers = _headers(message[_PRELUDE:end])
     payload = message[end:-4]
     try:
-        chunk = msgspec.json.decode(payload, type=_Chunk) if payload else _Chunk()
+        chunk = decode_marked(_decode_chunk, payload)[0] if payload else _Chunk()
         kind = headers.get(":exception-type")
         if kind is not None or headers.get(":message-type") in {"exception", "error"}:
             said = {"type": _STATUS.get(kind or "", "api_error"), "message": f"{kind}: {chunk.message}"}

@@ -94,7 +94,7 @@ class ContentAssembler:
 
     def _decode(self, kind: str, data: bytes) -> Chunk:
         try:
-            chunk = decode_chunk(data)
+            chunk = self._assembly.decode(decode_chunk, data)
         except DECODE_ERRORS as error:
             if kind == "error":
                 raise self._error(data.decode("utf-8", "replace")) from error

@@ -84,7 +84,7 @@ class LineAssembler:
             stop = "tool_calls"
         state: tuple[Part, ...] = ()
         if self._thinking:
-            state = (Opaque(API, encode_json({"thinking": "".join(self._thinking)}).decode()),)
+            state = (Opaque(API, encode_json({"thinking": self._assembly.join(self._thinking)}).decode()),)
         return Answer(
             Message("assistant", state + parts),
             stop,
@@ -95,7 +95,7 @@ class LineAssembler:
 
     def _decode(self, data: bytes) -> Line:
         try:
-            line = decode_line(data)
+            line = self._assembly.decode(decode_line, data)
         except DECODE_ERRORS as error:
             raise self._assembly.garbage(data, error) from error
         if line.error is not None:

@@ -103,7 +103,7 @@ class AnswerAssembler:
 
     def _decode(self, kind: str, data: bytes) -> Chunk:
         try:
-            chunk = decode_chunk(data)
+            chunk = self._assembly.decode(decode_chunk, data)
         except DECODE_ERRORS as error:
             if kind == "error":
                 payload: object = data.decode("utf-8", "replace")
@@ -177,7 +177,7 @@ class AnswerAssembler:
         state: dict[str, Any] = {}
         for field, values in self._state.items():
             if all(isinstance(value, str) for value in values):
-                state[field] = "".join(values)
+                state[field] = self._assembly.join(values)
             elif all(isinstance(value, list) for value in values):
                 state[field] = [item for value in values for item in value]
         return (Opaque(API, encode_json(state).decode()),) if state else ()

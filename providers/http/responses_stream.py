@@ -105,7 +105,7 @@ class ResponseAssembler:
 
     def _decode(self, kind: str, data: bytes) -> WireEvent:
         try:
-            event = decode_event(data)
+            event = self._assembly.decode(decode_event, data)
         except DECODE_ERRORS as error:
             if kind == "error":
                 raise self._error(data.decode("utf-8", "replace")) from error
@@ -215,7 +215,7 @@ class ResponseAssembler:
 
     def _item(self, data: msgspec.Raw) -> Item:
         try:
-            return decode_item(data)
+            return self._assembly.decode(decode_item, bytes(data))
         except DECODE_ERRORS as error:
             raise self._assembly.garbage(bytes(data), error) from error
 
