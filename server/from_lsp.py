@@ -11,10 +11,8 @@ from cattrs.v import format_exception
 from lsprotocol import types
 from lsprotocol.converters import get_converter
 
-from server.client_profile import PositionEncoding
 from server.jsonrpc import INVALID_PARAMS, RpcError
-from server.positions import from_units
-from server.text_buffer import Change, OpenText, Place
+from server.text_buffer import Change, Place
 
 _NAMES: dict[type, str] = {str: "text", int: "a whole number", bool: "true or false"}
 _SNAKE = re.compile(r"_([a-z])")
@@ -97,10 +95,3 @@ def lines_of(range_: types.Range) -> tuple[int, int]:
     if range_.end.character == 0 and end > range_.start.line:
         end -= 1
     return range_.start.line, end
-
-
-def column_of(document: OpenText, position: types.Position, encoding: PositionEncoding) -> int:
-    """In code points."""
-    if position.line >= len(document.lines):
-        return 0
-    return from_units(document.lines[position.line], position.character, encoding)

@@ -1,7 +1,7 @@
 """The library's protocol made strict: every request gets exactly one reply. Dispatch only, no features.
 
 Kept of the stock protocol: how a handler is run, tracked and cancelled. Replaced: parsing, lifecycle,
-documents, errors and sending (`docs/design` has the measured reasons). Handlers live in `features/`,
+documents, errors and sending, where the stock ones leave a client waiting. Handlers live in `features/`,
 one module per method, imported at first use: `PARAMS` is the type of their params, `handle(host, params)`
 the handler.
 """
