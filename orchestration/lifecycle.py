@@ -22,6 +22,9 @@ from orchestration.review_role import with_review
 from orchestration.run import ENDED
 from orchestration.scheduler import Scheduler
 
+SNAPSHOT = "snapshot"
+"""The name under which progress of reading the workspace is published, as if it were a task's text."""
+
 
 class Lifecycle:
     """One live run being carried out. `scheduler` exists once the graph runs."""
@@ -61,7 +64,11 @@ class Lifecycle:
     async def _snapshot(self) -> None:
         open_documents = self._ports.documents.open_documents()
         buffers = {path: document.text for path, document in open_documents.items() if document.dirty}
-        base = await self._ports.snapshotter.take(self._ports.root, buffers=buffers)
+
+        def progress(files: int) -> None:
+            self._live.delta(SNAPSHOT, f"{files} files read")
+
+        base = await self._ports.snapshotter.take(self._ports.root, buffers=buffers, progress=progress)
         await self._live.record(
             ev.SnapshotTaken(
                 snapshot=base.snapshot, files=base.files, left_out=base.left_out, dirty=base.dirty

@@ -19,9 +19,11 @@ from orchestration.engine import EngineFront
 from orchestration.errors import AntiphonError
 from orchestration.events import Record
 from orchestration.fold import apply
+from orchestration.lifecycle import SNAPSHOT
 from orchestration.run import RunState
 from server.terminal.board import board
 from server.terminal.following import event_json, event_lines
+from server.terminal.lines import line
 from server.terminal.live import LiveScreen
 from server.terminal.terminal import Terminal
 
@@ -38,6 +40,8 @@ class LeftAtOnceError(AntiphonError):
 class View(Protocol):
     def event(self, record: Record, state: RunState) -> None: ...
 
+    def progress(self, text: str) -> None: ...
+
     def redraw(self, state: RunState) -> None: ...
 
     def pause(self) -> None: ...
@@ -53,6 +57,8 @@ class JsonView:
         if not isinstance(record.event, ev.RunFinished):
             self._terminal.emit_raw(event_json(state.run_id, record))
 
+    def progress(self, text: str) -> None: ...
+
     def redraw(self, state: RunState) -> None: ...
 
     def pause(self) -> None: ...
@@ -65,6 +71,8 @@ class LineView:
     def event(self, record: Record, state: RunState) -> None:
         self._terminal.lines(event_lines(record, state))
 
+    def progress(self, text: str) -> None: ...
+
     def redraw(self, state: RunState) -> None: ...
 
     def pause(self) -> None: ...
@@ -75,6 +83,10 @@ class ScreenView:
         self._terminal = terminal
         self._screen = LiveScreen(terminal)
         self._resting = False
+        self._progress = ""
+
+    def progress(self, text: str) -> None:
+        self._progress = text
 
     def event(self, record: Record, state: RunState) -> None: ...
 
@@ -83,15 +95,16 @@ class ScreenView:
             return
         terminal = self._terminal
         try:
-            self._screen.draw(
-                board(
-                    state,
-                    time.time(),
-                    columns=terminal.columns - 1,
-                    rows=terminal.rows - 1,
-                    unicode=terminal.unicode,
-                )
+            lines = board(
+                state,
+                time.time(),
+                columns=terminal.columns - 1,
+                rows=terminal.rows - 1,
+                unicode=terminal.unicode,
             )
+            if self._progress and not state.base:
+                lines = [*lines, line((self._progress, "dim"))]
+            self._screen.draw(lines)
         except BrokenPipeError:
             terminal.closed = True
 
@@ -141,6 +154,9 @@ class Watch:
         leaving = False
         async for item in self._engine.subscribe(self.state.run_id):
             if not isinstance(item, Record):
+                if item.task_id == SNAPSHOT:
+                    self.view.progress(item.text)
+                    self._dirty.set()
                 continue
             apply(self.state, item)
             if item.seq > self._after:
