@@ -124,8 +124,9 @@ def _command_line(url: str, folder: Path, tasks: int) -> tuple[Measured, dict[st
     done = run_measured(command, env=env, codes=frozenset({0, 1}))
     if done.result.get("state") != "completed":
         raise ProgramFailedError(f"the run of {tasks} tasks was not completed: {done.result}")
-    parts = {"total": stored_bytes(data)}
+    parts = {"total": stored_bytes(data), "disk": 0}
     for path in data.rglob("*"):
+        parts["disk"] += path.lstat().st_blocks * 512  # whole blocks, folders too
         if path.is_file():
             part = "snapshots" if ".git" in str(path) else "journal" if ".sqlite" in path.name else "other"
             parts[part] = parts.get(part, 0) + path.stat().st_size
@@ -206,6 +207,7 @@ def _edit_table(samples: Samples, sizes: Sizes) -> Table:
                 median(samples[f"{key}, peak MB"]),
                 round(median(samples[f"{key}, stored journal bytes/task"])),
                 round(median(samples[f"{key}, stored snapshots bytes/task"])),
+                round(median(samples[f"{key}, stored disk bytes/task"])),
             )
         )
     columns = (
@@ -216,6 +218,7 @@ def _edit_table(samples: Samples, sizes: Sizes) -> Table:
         "peak memory, MB",
         "journal bytes a task",
         "snapshot bytes a task",
+        "blocks on disk, bytes a task",
     )
     return Table(
         "Antiphon with an edit, a merge and a syntax gate per task (1 kB file each)", columns, tuple(rows)

@@ -66,6 +66,19 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return ordered[max(int(place), 1) - 1]
 
 
+def shown(cell: Cell) -> str:
+    """A number with three digits that matter; None as a dash."""
+    if cell is None:
+        return "—"
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    if abs(cell) >= 100:
+        return f"{cell:,.0f}"
+    return f"{cell:.3g}" if abs(cell) < 1 else f"{cell:.1f}" if abs(cell) >= 10 else f"{cell:.2f}"
+
+
 def spread(values: Sequence[float]) -> str:
     """`min to max`, for the reader who wants to know how far the rounds lay apart."""
-    return f"{min(values):.3g} to {max(values):.3g}"
+    return f"{shown(float(min(values)))} to {shown(float(max(values)))}"

@@ -95,23 +95,23 @@ def _object(line: bytes) -> dict[str, Any]:
 
 
 @contextmanager
-def model_server(script: str = "echo", *, delay_ms: float = 0, size: int = 1024) -> Iterator[str]:
-    """The tests' model server in a process of its own; the URL of its API."""
-    command = [sys.executable, "-m", "tests.model_server", "--until-eof", "--script", script]
-    command += ["--delay-ms", str(delay_ms), "--size", str(size)]
+def model_server(script: str, *, delay_ms: float = 0, size: int = 1024, tasks: int = 0) -> Iterator[str]:
+    """`programs/model_server.py` as a process; the URL of its API."""
+    command = [sys.executable, "-m", "benchmarks.programs.model_server", script]
+    command += ["--delay-ms", str(delay_ms), "--size", str(size), "--tasks", str(tasks)]
     with subprocess.Popen(
-        command, cwd=REPOSITORY, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        command, cwd=REPOSITORY, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        url = process.stdout.readline().decode().strip()
-        if not url:
-            raise ProgramFailedError(f"{' '.join(command)} did not start")
         try:
+            url = process.stdout.readline().strip()
+            if not url:
+                raise ProgramFailedError(f"{' '.join(command)} did not start")
             yield url
         finally:
             process.stdin.close()
-            process.stdout.read()
+            process.wait()
 
 
 def stored_bytes(folder: Path) -> int:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.outcome import Cell, Outcome, Table, Target
+from benchmarks.outcome import Cell, Outcome, Table, Target, shown
 
 BEGIN = "<!-- benchmarks: begin (written by `make bench`) -->"
 END = "<!-- benchmarks: end -->"
@@ -106,15 +106,7 @@ def _table(table: Table) -> list[str]:
 
 
 def _text(cell: Cell) -> str:
-    if cell is None:
-        return "—"
-    if isinstance(cell, str):
-        return cell.replace("|", "\\|").replace("\n", " ")
-    if isinstance(cell, int):
-        return f"{cell:,}"
-    if abs(cell) >= 100:
-        return f"{cell:,.0f}"
-    return f"{cell:.3g}" if abs(cell) < 1 else f"{cell:.1f}" if abs(cell) >= 10 else f"{cell:.2f}"
+    return shown(cell).replace("|", "\\|").replace("\n", " ")
 
 
 def _outcome_object(outcome: Outcome) -> dict[str, Any]:

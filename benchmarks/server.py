@@ -29,8 +29,8 @@ from typing import IO, Any
 
 from benchmarks.language_client import CAPABILITIES, LanguageClient, language_server
 from benchmarks.outcome import Outcome, Table, Target, median, median_ratio, percentile, spread
-from benchmarks.processes import REPOSITORY, ProgramFailedError, environment
-from benchmarks.programs.team_server import module_text
+from benchmarks.processes import REPOSITORY, ProgramFailedError, environment, model_server
+from benchmarks.programs.model_server import module_text
 
 NAME = "server"
 Samples = defaultdict[str, list[float]]
@@ -46,7 +46,7 @@ class Sizes:
     settle_s: float
 
 
-FULL = Sizes(starts=21, sessions=3, tasks=100, settle_s=3.0)
+FULL = Sizes(starts=21, sessions=8, tasks=100, settle_s=3.0)
 TINY = Sizes(starts=1, sessions=1, tasks=4, settle_s=0.1)
 
 
@@ -59,7 +59,7 @@ def run(sizes: Sizes) -> Outcome:
     for _ in range(sizes.sessions):
         with _project(1) as folder:
             asyncio.run(_idle(samples, folder, sizes))
-        with _project(sizes.tasks) as folder, _team(sizes.tasks) as url:
+        with _project(sizes.tasks) as folder, model_server("team", delay_ms=50, tasks=sizes.tasks) as url:
             asyncio.run(_session(samples, folder, url, sizes))
     return _outcome(samples, sizes)
 
@@ -229,21 +229,6 @@ def _project(modules: int) -> Iterator[Path]:
         for number in range(modules):
             (folder / "project" / f"module_{number}.py").write_text(module_text(number), encoding="utf-8")
         yield folder
-
-
-@contextmanager
-def _team(tasks: int) -> Iterator[str]:
-    command = [sys.executable, "-m", "benchmarks.programs.team_server", str(tasks), "50"]
-    with subprocess.Popen(
-        command, cwd=REPOSITORY, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.stdin.close()
-            process.wait()
 
 
 # --- showing ---------------------------------------------------------------------------------------
