@@ -16,15 +16,19 @@ NEAR_WINDOW = 0.9  # of the served window: shorter requests need no cutting, wha
 
 
 def is_truncated(request: Request, reported: int | None, *, window: int | None) -> bool:
-    """`reported`: the tokens of the prompt as the server counted them; `window`: what it serves, where known."""
-    if reported is None or any(
-        isinstance(part, Image) for message in request.messages for part in message.parts
+    """`reported`: the tokens of the prompt as the server counted them; `window`: what it serves. A window that
+    is not known proves nothing: many gateways count in their own way, or report what they please.
+    """
+    if (
+        reported is None
+        or window is None
+        or any(isinstance(part, Image) for message in request.messages for part in message.parts)
     ):
         return False
     estimate = estimate_request(request)
     if estimate < FEWEST or reported >= FAR_BELOW * estimate:
         return False
-    return window is None or estimate > NEAR_WINDOW * window
+    return estimate > NEAR_WINDOW * window
 
 
 def check_not_truncated(request: Request, usage: Usage, *, window: int | None, place: "Place") -> None:
