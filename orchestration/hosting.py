@@ -28,7 +28,7 @@ from orchestration.errors import (
 )
 from orchestration.fold import fold
 from orchestration.graph import problems
-from orchestration.journal.contract import RunExistsError
+from orchestration.journal.contract import RunExistsError, RunJournal
 from orchestration.lifecycle import Lifecycle
 from orchestration.live_run import LiveRun, summary
 from orchestration.run import RunState
@@ -108,8 +108,11 @@ class Hosts:
 
     async def resume(self, command: cm.ResumeRun) -> None:
         """Takes an unfinished run and goes on. Raises RunOwnedError while another process runs it."""
-        if command.run_id in self._hosted:
-            raise UsageError(f"{command.run_id} is running here already")
+        hosted = self._hosted.get(command.run_id)
+        if hosted is not None:
+            if hosted.live.state.end is None:
+                raise UsageError(f"{command.run_id} is running here already")
+            await self.given_up(command.run_id)
         state = await self._states.read(command.run_id)
         if state.end == "completed":
             raise UsageError(f"{command.run_id} is completed: nothing is left to resume")
@@ -117,7 +120,7 @@ class Hosts:
         if options is None:
             raise UsageError(f"{command.run_id} has no options in its journal and cannot be resumed")
         self._check(options)
-        writer = await self._ports.journal.open(command.run_id)
+        writer = await self._open(command.run_id)
         live = self._live_run(writer, await self._states.read(command.run_id))
         await live.record(
             ev.RunOwned(epoch=writer.epoch, pid=self._ports.pid, resumed=True, options=command.options)
@@ -136,10 +139,10 @@ class Hosts:
                 "configuration"
             )
 
-    def _live_run(self, writer: object, state: RunState) -> LiveRun:
+    def _live_run(self, writer: RunJournal, state: RunState) -> LiveRun:
         ports = self._ports
         return LiveRun(
-            writer,  # type: ignore[arg-type]
+            writer,
             state,
             clock=ports.clock,
             ids=ports.ids,
@@ -237,24 +240,26 @@ class Hosts:
                 hosted.returned = anyio.Event()
             return
         await self._states.read(run_id)
-        for attempt in range(OWNED_RETRIES):
-            try:
-                writer = await self._ports.journal.open(run_id)
-                break
-            except RunOwnedError:
-                # A decision of another process holds a finished run for a moment only.
-                state = await self._states.read(run_id)
-                if state.phase != "finished" or attempt == OWNED_RETRIES - 1:
-                    raise
-                await self._ports.clock.sleep(OWNED_PAUSE_S)
-        else:
-            raise AssertionError("unreachable")
+        writer = await self._open(run_id)
         live = self._live_run(writer, await self._states.read(run_id))
         try:
             yield live
         finally:
             with anyio.CancelScope(shield=True):
                 await live.close()
+
+    async def _open(self, run_id: str) -> RunJournal:
+        """Takes the run. Raises RunOwnedError when another process keeps it: one that is finished is held
+        for a moment only, by whoever decides in it or has just ended it.
+        """
+        for _ in range(OWNED_RETRIES):
+            try:
+                return await self._ports.journal.open(run_id)
+            except RunOwnedError:
+                if (await self._states.read(run_id)).phase != "finished":
+                    raise
+            await self._ports.clock.sleep(OWNED_PAUSE_S)
+        return await self._ports.journal.open(run_id)
 
 
 def _failure(error: Exception, run_id: str) -> AntiphonError:
