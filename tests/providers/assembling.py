@@ -10,6 +10,7 @@ from providers.http.aws_event_stream import AwsEventParser
 from providers.http.conversation import ToolNames, WireRules
 from providers.http.failures import Place
 from providers.http.gemini_stream import ContentAssembler
+from providers.http.gemini_wire import OWN_ID
 from providers.http.gemini_wire import RULES as GEMINI_RULES
 from providers.http.ollama_stream import LineAssembler, LineParser
 from providers.http.ollama_wire import RULES as OLLAMA_RULES
@@ -26,7 +27,7 @@ Shown = Callable[[TextDelta], None]
 
 
 def _assembly(rules: WireRules, shown: Shown | None) -> Assembly:
-    return Assembly(place=PLACE, model="m", call_prefix="call_1", names=ToolNames(rules), on_delta=shown)
+    return Assembly(place=PLACE, model="m", call_prefix=f"{OWN_ID}_1", names=ToolNames(rules), on_delta=shown)
 
 
 def assembler_of(api: str, shown: Shown | None = None) -> Assembler:
