@@ -172,6 +172,8 @@ class LiveRun:
             )
         )
         try:
+            if f"{kind}:{subject}" in self.state.granted:
+                await self.answer(approval_id, "run", by="")  # while the question was being recorded
             await answered.wait()
         finally:
             self._answers.pop(approval_id, None)
@@ -184,26 +186,27 @@ class LiveRun:
         waiting = self._answers.get(approval_id)
         if waiting is None or waiting[1]:
             return False
-        for alike in self._asked_alike(approval_id) if decision == "run" else (approval_id,):
-            answered, box = self._answers[alike]
+        asked = self.state.approvals[approval_id]
+        following: str | None = approval_id
+        while following is not None:
+            answered, box = self._answers[following]
             box.append(decision)
             await self.record(
-                ev.ApprovalResolved(approval_id=alike, decision=decision, by=by)  # type: ignore[arg-type]
+                ev.ApprovalResolved(approval_id=following, decision=decision, by=by)  # type: ignore[arg-type]
             )
             answered.set()
+            # Looked for anew each time: more may have been asked while this answer was being recorded.
+            following = self._asked_alike(asked) if decision == "run" else None
         return True
 
-    def _asked_alike(self, approval_id: str) -> list[str]:
-        """The open questions of the same subject, this one first."""
-        asked = self.state.approvals[approval_id]
-        same = [
-            other
-            for other, request in self.state.approvals.items()
-            if (request.kind, request.subject) == (asked.kind, asked.subject)
-            and other in self._answers
-            and not self._answers[other][1]
-        ]
-        return sorted(same, key=lambda other: other != approval_id)
+    def _asked_alike(self, asked: ev.ApprovalRequested) -> str | None:
+        """A question in the same words that waits for its answer."""
+        for approval_id, request in self.state.approvals.items():
+            if (request.kind, request.subject) == (asked.kind, asked.subject):
+                waiting = self._answers.get(approval_id)
+                if waiting is not None and not waiting[1]:
+                    return approval_id
+        return None
 
 
 def summary(state: RunState) -> RunSummary:

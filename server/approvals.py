@@ -75,9 +75,9 @@ class Approvals:
             async with turn:
                 # Meanwhile, the answer to another one may have been meant for this one too.
                 state = await workspace.engine.state(run_id)
-                answer = (
-                    await self._answer(run_id, request) if request.approval_id in state.approvals else None
-                )
+                granted = f"{request.kind}:{request.subject}" in state.granted
+                asked = request.approval_id in state.approvals and not granted
+                answer = await self._answer(run_id, request) if asked else None
                 if answer is not None:
                     # It counts even if the question is withdrawn while it is being recorded.
                     with anyio.CancelScope(shield=True):
