@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.neovim import Neovim, Progress, Project
-from tests.e2e.neovim.project import edit, plan, works
+from tests.e2e.neovim.project import edit, hangs, plan, works
+from tests.exercises_test_support import run_exercise
+from tests.model_server import ModelServer, Solver
+from tests.model_server.exercises import copy_exercises, load_exercises
 
 pytestmark = pytest.mark.timeout(90)
 DISHES = [f"dish {number:02} 🍜" for number in range(30)]
+UNSAVED = ("mood-weather", "museum-labels", "seed-packets")
 SHOP = 'import json\n\n\ndef prices() -> str:\n    return json.dumps({"soup": 4})\n'
 
 
@@ -151,3 +155,195 @@ def test_a_run_from_its_goal_to_reviewed_bytes(project: Project) -> None:
         assert project.read("NOTES.md") == b"# Notes\n"
 
         editor.quit()
+
+
+def test_a_question_is_asked_once_and_answered_in_the_editor(project: Project) -> None:
+    goal = "Import more"
+    files = ["one.py", "two.py", "three.py"]
+    for path in files:
+        project.write(path, SHOP)
+    rules = [works(path[:-3], [edit(path, ("import json\n", "import json\nimport os\n"))]) for path in files]
+    project.script(plan(goal, *(path[:-3] for path in files)), *(rule for pair in rules for rule in pair))
+    with project.neovim({"ANTIPHON_APPROVAL": "ask"}) as editor:
+        editor.edit("one.py")
+        started(editor, goal)
+        offered = editor.answer("Allow for this run")
+        assert offered == ["Allow once", "Allow for this run", "Reject"]
+        assert finished(editor, goal).message.startswith("completed: 3 merged")
+        editor.until(editor.diagnostics, "a finding: the analyzer was allowed to run")
+
+
+def test_cancel_ends_a_task_or_the_run(project: Project) -> None:
+    project.write("menu.txt", crlf(*DISHES))
+    first, second = "Improve the menu", "Take for ever"
+    project.script(
+        plan(first, "menu"),
+        *works("menu", [edit("menu.txt", ("dish 03 🍜", "dish 03 🍲"))]),
+        plan(second, "sleep", "dream"),
+        hangs("sleep"),
+        hangs("dream"),
+    )
+    with project.neovim() as editor:
+        editor.edit("menu.txt")
+        started(editor, first)
+        finished(editor, first)
+        started(editor, second)
+
+        def begun() -> dict[str, str]:
+            return {item.title: item.token for item in editor.progress() if item.kind == "begin"}
+
+        wanted = {f"Antiphon task: See to {task}" for task in ("sleep", "dream")}
+        editor.until(lambda: wanted <= begun().keys(), "both tasks at work")
+
+        # A task by its progress token, as a progress plugin cancels it; the rest by the documented command.
+        editor.lua(
+            "vim.lsp.get_clients()[1]:notify('window/workDoneProgress/cancel', { token = ... })",
+            begun()["Antiphon task: See to sleep"],
+        )
+        editor.until(
+            lambda: (
+                "cancelled" in [item.message for item in editor.progress() if item.title.endswith("sleep")]
+            ),
+            "the task to end",
+        )
+        assert not [item for item in of_run(editor, second) if item.kind == "end"]
+        editor.command("AntiphonCancel")
+        assert finished(editor, second).message.startswith("cancelled: 2 cancelled")
+        kinds = [item.kind for item in editor.progress()]
+        assert kinds.count("begin") == kinds.count("end")
+        assert len(editor.lenses()) == 2, "the first run is still there to be reviewed"
+
+
+def test_the_diff_is_shown_before_anything_is_decided(project: Project) -> None:
+    goal = "Improve the menu"
+    project.write("menu.txt", crlf(*DISHES))
+    project.script(
+        plan(goal, "menu"),
+        *works("menu", [edit("menu.txt", ("dish 03 🍜\n", "dish 03 🍲\nbread 🥖\n"))]),
+    )
+    with project.neovim() as editor:
+        editor.edit("menu.txt")
+        started(editor, goal)
+        finished(editor, goal)
+        editor.command("AntiphonDiff")
+        editor.until(lambda: editor.lua("return vim.bo.filetype") == "diff", "the diff's window")
+        assert editor.text() == [
+            "--- menu.txt",
+            "+++ menu.txt",
+            "@@ line 4, proposed @@",
+            "-dish 03 🍜",
+            "+dish 03 🍲",
+            "+bread 🥖",
+        ]
+
+
+ODD = {
+    "append.txt": (
+        b"one\r\ntwo\r\n",
+        ("two\n", "two\nthree 🎏\n"),
+        b"one\r\ntwo\r\nthree \xf0\x9f\x8e\x8f\r\n",
+    ),
+    "cut.txt": (b"one\ntwo\n", ("two\n", ""), b"one\n"),
+    "mark.txt": (b"\xef\xbb\xbfone\ntwo\n", ("one\n", "uno\n"), b"\xef\xbb\xbfuno\ntwo\n"),
+    "mixed.txt": (b"one\r\ntwo\nthree\r\n", ("two\n", "two\n2\n"), b"one\r\ntwo\n2\nthree\r\n"),
+    "open end.txt": (b"one\ntwo", ("two", "two\nthree"), b"one\ntwo\nthree\n"),
+    "wide.txt": ("é🍜é\n".encode(), ("é🍜é", "é🍜ü🥖é"), "é🍜ü🥖é\n".encode()),
+}
+"""Before, the edit, and after `:write`: Neovim itself gives every file a final newline."""
+
+
+def test_bytes_of_odd_files(project: Project) -> None:
+    goal = "Mend the odd ones"
+    for path, (before, _, _) in ODD.items():
+        project.write(path, before)
+    edits = [edit(path, change) for path, (_, change, _) in ODD.items()]
+    project.script(plan(goal, "odd"), *works("odd", edits))
+    with project.neovim() as editor:
+        for path in ODD:
+            editor.edit(path)
+        started(editor, goal)
+        finished(editor, goal)
+        for path, (before, _, after) in ODD.items():
+            editor.edit(path)
+            editor.until(lambda: len(editor.lenses()) == 2, f"a hunk of {path}")
+            line = editor.lenses()[0].line
+            assert line < len(editor.text()), "a lens behind the text cannot be seen"
+            editor.run_lens(line, "Accept 1/1")
+            editor.until(lambda: not editor.lenses(), f"the decision on {path}")
+            assert project.read(path) == before
+            editor.command("write")
+            assert project.read(path) == after
+
+
+@pytest.mark.parametrize("typed_before", [False, True], ids=["first version", "later version"])
+def test_typing_while_an_edit_is_on_its_way(project: Project, typed_before: bool) -> None:
+    goal = "Improve the menu"
+    project.write("menu.txt", crlf(*DISHES))
+    project.script(plan(goal, "menu"), *works("menu", [edit("menu.txt", ("dish 03 🍜", "dish 03 🍲"))]))
+    with project.neovim() as editor:
+        editor.edit("menu.txt")
+        started(editor, goal)
+        finished(editor, goal)
+        text = [*DISHES]
+        if typed_before:
+            editor.type("Goclosed on Sundays<Esc>")
+            text.append("closed on Sundays")
+        editor.until(lambda: len(editor.lenses()) == 2, "the lenses")
+        # The user is faster than the edit by one line.
+        editor.lua("""
+            local apply = vim.lsp.handlers["workspace/applyEdit"]
+            vim.lsp.handlers["workspace/applyEdit"] = function(...)
+              vim.lsp.handlers["workspace/applyEdit"] = apply
+              vim.api.nvim_buf_set_lines(0, 0, 0, true, { "typed meanwhile" })
+              return apply(...)
+            end
+        """)
+        editor.run_lens(3, "Accept 1/1")
+        text.insert(0, "typed meanwhile")
+        editor.until(lambda: "changed in the editor" in editor.messages(), "the refusal")
+        assert editor.text() == text, "the edit is not applied to another line"
+        editor.command("lua vim.lsp.codelens.refresh()")
+        editor.until(lambda: [lens.line for lens in editor.lenses()] == [4, 4], "the hunk, still open")
+        editor.run_lens(4, "Accept 1/1")
+        editor.until(lambda: editor.text() == [*text[:4], "dish 03 🍲", *text[5:]], "the accepted hunk")
+
+
+def test_three_unsaved_documents_while_a_run_goes(project: Project) -> None:
+    exercises = [item for item in load_exercises() if item.name in {*UNSAVED, "unit-shim"}]
+    copy_exercises(project.root, exercises)
+    open_files = [f"{name}/{name.replace('-', '_')}.py" for name in UNSAVED]
+    before = {path: project.read(path) for path in open_files}
+    with (
+        ModelServer(Solver(exercises), api_key="k") as model,
+        project.neovim(
+            {
+                "ANTIPHON_MODEL": "openai/test-model",
+                "OPENAI_BASE_URL": model.base_url,
+                "OPENAI_API_KEY": "k",
+            }
+        ) as editor,
+    ):
+        for path in open_files:
+            editor.edit(path)
+            editor.type("Go# typed, not saved 🖊<Esc>")
+        started(editor, "Solve the exercises")
+        assert finished(editor, "Solve the exercises").message.startswith("completed: 4 merged")
+
+        # What was typed is part of the base: the hunks fit, and accepting them leaves it alone.
+        editor.until(editor.lenses, "lenses")
+        editor.run_action(editor.lenses()[0].line, r"Accept all \d+ changes of this run")
+        moved = project.root / "unit-shim" / "unit_shim" / "conversions.py"
+        editor.until(moved.exists, "the renamed file on disk")
+        wanted = {}
+        for exercise, path in zip(exercises, open_files, strict=False):
+            solved = exercise.solution[path.partition("/")[2]].decode("utf-8-sig").splitlines()
+            wanted[path] = [*solved, "# typed, not saved 🖊"]
+        editor.until(lambda: {path: editor.text(path) for path in wanted} == wanted, "the accepted texts")
+        assert all(editor.modified(path) for path in wanted)
+        assert {path: project.read(path) for path in open_files} == before, (
+            "nothing is written beneath a buffer"
+        )
+        editor.command("wall")
+        for exercise in exercises:
+            done = run_exercise(exercise, project.root)
+            assert done.passed, done.output

@@ -1,6 +1,7 @@
 """Starts Neovim, types into it as a user does, and looks at what it shows."""
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -269,14 +270,16 @@ class Neovim:
         self.type(f"{line + 1}G0")
 
     def choose(self, ask: str, title: str) -> list[str]:
-        """Asks by an Ex command and picks the first choice whose title begins so. Returns all titles."""
+        """Asks by an Ex command and picks the first choice whose title begins so (a regular expression).
+        Returns all titles.
+        """
         self._api.input(f"<C-\\><C-n>:{ask.replace('<', '<lt>')}<CR>")
         return self.answer(title)
 
     def answer(self, title: str) -> list[str]:
         """Waits for the editor's next question and picks as `choose` does."""
         titles = self._question()
-        number = next((n for n, shown in enumerate(titles, 1) if shown.startswith(title)), None)
+        number = next((n for n, shown in enumerate(titles, 1) if re.match(title, shown)), None)
         assert number is not None, f"no choice {title!r} among {titles}"
         self._wait(lambda: self._api.api.get_mode()["mode"] != "n", "the editor to ask")
         self._api.input(f"{number}<CR>")
