@@ -329,6 +329,7 @@ class ReviewDesk:
                     old_text=original.old,
                     new_text=original.new,
                     base_hash=hunk.base_hash,
+                    kind=hunk.kind,
                     task_ids=hunk.task_ids,
                     finding_ids=tuple(findings.get(hunk.id, ())),
                     reason=hunk.reason,

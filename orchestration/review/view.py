@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from orchestration.quality.finding import Finding
+from orchestration.review.hunks import HunkKind
 
 HunkState = Literal["proposed", "accepted", "rejected", "conflict"]
 FileKind = Literal["create", "modify", "delete", "rename", "mode", "binary"]
@@ -29,6 +30,7 @@ class HunkView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, re
     old_text: str
     new_text: str
     base_hash: str
+    kind: HunkKind = "lines"
     task_ids: tuple[str, ...] = ()
     finding_ids: tuple[str, ...] = ()
     reason: str = ""
