@@ -2,8 +2,9 @@
 
 One `CallLimiter` per provider and key, shared by every run of the process. The window of open calls grows with each
 success and is cut by a 429 (additive increase, multiplicative decrease): then nothing starts until the pause
-is over, and first a single call, whose success opens the window again. So a 429 delays its siblings and fails none.
-Runs take turns; inside a run the higher priority goes first.
+is over, and first a single call, whose success opens the window again; and calls follow each other no faster than
+they have passed before, a little faster with each that passes. So a 429 delays its siblings and fails none. Runs take
+turns; inside a run the higher priority goes first.
 """
 
 import heapq
@@ -21,8 +22,10 @@ from providers.tokens import estimate_request
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 SPREAD = 0.1  # calls resume over this part of the pause, not all in one moment
-FIRST_WINDOW = 16
+FIRST_WINDOW = 12
 SHOWN_FROM_S = 5.0  # a shorter wait is not worth a word
+GROWTH = 0.05  # of the rate at which calls had passed before a 429, more with each that passes
+_ENOUGH = 10.0
 _BURST_S = 5.0  # so much of a minute's allowance may be used at once
 
 OnWait = Callable[[float, str], None]
@@ -37,11 +40,11 @@ class _Allowance:
 
 
 class _Rate:
-    """A limit per minute that the user set: a bucket that fills evenly and may be overdrawn by one call."""
+    """A limit per second: a bucket that fills evenly and may be overdrawn by one call."""
 
-    def __init__(self, per_minute: float, now: float) -> None:
-        self._per_second = per_minute / 60
-        self._most = max(1.0, self._per_second * _BURST_S)
+    def __init__(self, per_second: float, now: float, *, burst_s: float = _BURST_S) -> None:
+        self._first = self._per_second = per_second
+        self._most = max(1.0, self._per_second * burst_s)
         self._level = self._most
         self._at = now
 
@@ -54,7 +57,13 @@ class _Rate:
         self._fill(now)
         self._level -= amount
 
+    def grow(self) -> bool:
+        """A call passed. Whether the rate has become so high that it limits nothing any more."""
+        self._per_second += GROWTH * self._first
+        return self._per_second > _ENOUGH * self._first
+
     def _fill(self, now: float) -> None:
+        now = max(now, self._at)
         self._level = min(self._most, self._level + (now - self._at) * self._per_second)
         self._at = now
 
@@ -95,8 +104,11 @@ class CallLimiter:
         self._rand = rand
         self._longest_wait = longest_wait_s
         now = monotonic()
-        self._requests = _Rate(requests_per_minute, now) if requests_per_minute else None
-        self._tokens = _Rate(tokens_per_minute, now) if tokens_per_minute else None
+        self._requests = _Rate(requests_per_minute / 60, now) if requests_per_minute else None
+        self._tokens = _Rate(tokens_per_minute / 60, now) if tokens_per_minute else None
+        self._learnt: _Rate | None = None  # learnt from the last 429
+        self._episode = now  # since the last pause
+        self._passed = 0  # calls that succeeded since
         self._left: dict[str, _Allowance] = {}
         self._window = float(min(first_window, max_concurrent))
         self._steep_until = float(max_concurrent)  # below it the window grows by one for each success
@@ -159,8 +171,14 @@ class CallLimiter:
         self._dispatch()
         self._wake_pacer()
 
-    def succeeded(self) -> None:
+    def succeeded(self, *, started: float | None = None) -> None:
+        """A call that began at `started` was answered. One from before the last 429 says nothing of after."""
+        if started is not None and started <= self._cut_at:
+            return
         self._backoff = FIRST_PAUSE_S
+        self._passed += 1
+        if self._learnt is not None and self._learnt.grow():
+            self._learnt = None
         if self._window < self._steep_until:
             self._window = min(self._window + 1, float(self._most))
         else:
@@ -169,6 +187,7 @@ class CallLimiter:
     def limited(self, retry_after: float | None, *, started: float | None = None) -> float:
         """A call that began at `started` was refused for its rate: pauses every call. Returns the seconds to wait."""
         known = started is not None and started <= self._cut_at  # a sibling of one that was refused already
+        passed, episode = self._passed, self._episode
         if not known:
             self._cut()
         if retry_after is None:
@@ -177,6 +196,10 @@ class CallLimiter:
             retry_after = self._backoff
             self._backoff = min(LONGEST_PAUSE_S, self._backoff * 2)
         self._resume_at = max(self._resume_at, self._monotonic() + retry_after)
+        if not known:
+            self._episode, self._passed = self._resume_at, 0
+            took = max(self._resume_at - episode, 0.001)
+            self._learnt = _Rate(max(passed, 1) / took, self._resume_at, burst_s=0)
         self._wake_pacer()
         return self.paused_for
 
@@ -231,8 +254,9 @@ class CallLimiter:
         self._open += 1
         waiter.granted = True
         waiter.event.set()
-        if self._requests is not None:
-            self._requests.take(1, now)
+        for rate in (self._requests, self._learnt):
+            if rate is not None:
+                rate.take(1, now)
         if self._tokens is not None:
             self._tokens.take(waiter.tokens, now)
         for what, amount in (("requests", 1), ("tokens", waiter.tokens)):
@@ -241,8 +265,9 @@ class CallLimiter:
 
     def _may_start_at(self, waiter: _Waiter, now: float) -> float:
         at = self._resume_at
-        if self._requests is not None:
-            at = max(at, self._requests.ready_at(1, now))
+        for rate in (self._requests, self._learnt):
+            if rate is not None:
+                at = max(at, rate.ready_at(1, now))
         if self._tokens is not None:
             at = max(at, self._tokens.ready_at(waiter.tokens, now))
         for what, amount in (("requests", 1), ("tokens", waiter.tokens)):
@@ -345,7 +370,7 @@ class LimitedProvider:
             raise
         finally:
             limiter.release()
-        limiter.succeeded()
+        limiter.succeeded(started=started)
         return answer
 
     async def aclose(self) -> None:

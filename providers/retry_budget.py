@@ -14,9 +14,9 @@ RUNS_KEPT = 256
 
 @dataclass(frozen=True, slots=True)
 class BudgetRule:
-    reserve: float = 20.0
+    reserve: float = 30.0
     per_call: float = 0.2
-    per_second: float = 0.5
+    per_second: float = 1.0
 
 
 class RetryBudget:
