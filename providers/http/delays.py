@@ -17,7 +17,7 @@ _DURATION = re.compile(
 )
 _IN_TEXT = re.compile(
     r"(?:try again|retry|wait|available again)\b[^.\d]{0,30}?((?:\d+(?:\.\d+)?\s?(?:hours?|h|minutes?|min|ms|m|"
-    r"seconds?|secs?|s)\b\s?(?:and\s)?)+)",
+    r"seconds?|secs?|s)(?![a-z])\s?(?:and\s)?)+)",
     re.IGNORECASE,
 )
 _UNIT = re.compile(r"(\d+(?:\.\d+)?)\s?(ms|h|m|s)", re.IGNORECASE)
