@@ -30,7 +30,10 @@ class ClientProfile:
     apply_edit: bool = False
     document_changes: bool = False
     change_annotations: bool = False
+    code_lens: bool = False
     code_lens_refresh: bool = False
+    virtual_documents: bool = False
+    show_document: bool = False
     pull_diagnostics: bool = False
     diagnostic_refresh: bool = False
     related_information: bool = False
@@ -76,7 +79,10 @@ def read_profile(params: Any) -> ClientProfile:
         # Resource operations travel in `documentChanges` only (Neovim declares just these).
         document_changes=has(f"{edits}.documentChanges") or has(f"{edits}.resourceOperations"),
         change_annotations=_at(capabilities, f"{edits}.changeAnnotationSupport") is not None,
+        code_lens=_at(capabilities, "textDocument.codeLens") is not None or has("workspace.codeLens"),
         code_lens_refresh=has("workspace.codeLens.refreshSupport"),
+        virtual_documents=_at(capabilities, "workspace.textDocumentContent") is not None,
+        show_document=has("window.showDocument.support"),
         pull_diagnostics=_at(capabilities, "textDocument.diagnostic") is not None,
         diagnostic_refresh=has("workspace.diagnostics.refreshSupport"),
         related_information=has("textDocument.publishDiagnostics.relatedInformation"),

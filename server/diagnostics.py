@@ -2,17 +2,15 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.to_thread
 
-from orchestration.edits.text import BinaryContentError, FileText
 from orchestration.review.view import PlacedFinding
 from server import to_lsp
 from server.anchors import Anchor
 from server.client import Client
+from server.current_text import current_lines
 from server.handshake import uses_pull
 from server.jsonrpc import RpcError
 from server.reviews import Reviews
@@ -21,7 +19,6 @@ from server.text_buffer import OpenText
 
 logger = logging.getLogger(__name__)
 _INTERVAL_S = 0.1
-_LARGEST_FILE = 4 << 20
 
 
 class Diagnostics:
@@ -61,10 +58,7 @@ class Diagnostics:
         found = self._reviews.findings_at(path)
         if not found:
             return []
-        document = self._session.document_at(path)
-        lines = (
-            document.lines if document is not None else await anyio.to_thread.run_sync(_lines_on_disk, path)
-        )
+        lines = await current_lines(self._session.document_at(path), path) or ()
         return [
             to_lsp.diagnostic(anchor, review.run_id, lines, self._client.profile)
             for review, anchors in found
@@ -103,12 +97,3 @@ def fixable(anchor: Anchor[PlacedFinding], document: OpenText) -> bool:
     placed = anchor.subject
     finding = placed.finding
     return finding.fix is not None and placed.exact and finding.base_hash == document.digest
-
-
-def _lines_on_disk(path: str) -> Sequence[str]:
-    """Empty for what cannot be read as text."""
-    try:
-        file = Path(path)
-        return FileText.decode(file.read_bytes()).lines if file.stat().st_size <= _LARGEST_FILE else ()
-    except (OSError, BinaryContentError):
-        return ()

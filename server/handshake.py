@@ -25,7 +25,7 @@ from server.jsonrpc import (
     parse,
     result_reply,
 )
-from server.methods import COMMANDS, CUSTOM, PROTOCOL_VERSION
+from server.methods import COMMANDS, CUSTOM, PROTOCOL_VERSION, SCHEME
 
 VERSION = "0.1.0"
 READ_SIZE = 1 << 16
@@ -113,7 +113,10 @@ def initialize_result(profile: ClientProfile) -> dict[str, Any]:
             "resolveProvider": True,
         },
         "executeCommandProvider": {"commands": list(COMMANDS)},
-        "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
+        "workspace": {
+            "workspaceFolders": {"supported": True, "changeNotifications": True},
+            "textDocumentContent": {"schemes": [SCHEME]},
+        },
         "experimental": {
             "antiphon": {
                 "protocolVersion": PROTOCOL_VERSION,

@@ -15,6 +15,7 @@ from server.editor_documents import BufferDocuments
 from server.jsonrpc import RpcError
 from server.language_server import as_rpc_error, bind
 from server.presenter import Presenter
+from server.reviews import Review
 from server.session import Session
 from server.subscriptions import Subscriptions
 from server.workspaces import Workspace, Workspaces
@@ -104,6 +105,14 @@ class Host:
         """Returns when lenses and findings show what was decided."""
         await self.follow(workspace, run_id)
         await self.presenter.reviews.refresh(run_id)
+
+    async def review(self, run_id: str) -> Review:
+        """What there is to review of a run, current unless the user does not stop typing. Raises NotFoundError."""
+        workspace = await self.workspaces.of_run(run_id)
+        await self.follow(workspace, run_id)
+        review = self.presenter.reviews.add(run_id, workspace)
+        await self.presenter.reviews.settled(review)
+        return review
 
     def decision_of(self, run_id: str, hunk: HunkView) -> str | None:
         """The decision that accepted a hunk and still stands."""

@@ -6,6 +6,8 @@ A handler is the module `server.features.<name>`; it is imported when its method
 PROTOCOL_VERSION = 1
 PREFIX = "antiphon/"
 COMMAND_PREFIX = "antiphon.server."
+# Of the URIs of virtual documents.
+SCHEME = "antiphon"
 
 STANDARD = {
     "textDocument/didOpen": "did_open",
@@ -17,6 +19,7 @@ STANDARD = {
     "codeAction/resolve": "code_action_resolve",
     "textDocument/diagnostic": "document_diagnostic",
     "workspace/diagnostic": "workspace_diagnostic",
+    "workspace/textDocumentContent": "text_document_content",
     "workspace/executeCommand": "execute_command",
     "workspace/didChangeWorkspaceFolders": "did_change_workspace_folders",
     "workspace/didChangeWatchedFiles": "did_change_watched_files",
@@ -34,6 +37,8 @@ CUSTOM = {
     "antiphon/run/subscribe": "run_subscribe",
     "antiphon/plan/decide": "plan_decide",
     "antiphon/changes/read": "changes_read",
+    "antiphon/changes/diff": "changes_diff",
+    "antiphon/changes/content": "changes_content",
     "antiphon/changes/decide": "changes_decide",
     "antiphon/changes/undo": "changes_undo",
     "antiphon/approval/resolve": "approval_resolve",

@@ -3,6 +3,7 @@ tells progress, reviews, diagnostics, lenses and approvals; each of these decide
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import anyio
@@ -22,6 +23,8 @@ from server.plain_text import one_line
 from server.progress import Progress
 from server.reviews import Reviews
 from server.session import Session
+from server.text_buffer import LineChange, OpenText
+from server.virtual_documents import VirtualDocuments
 from server.workspaces import Workspace
 
 logger = logging.getLogger(__name__)
@@ -50,6 +53,8 @@ class Presenter:
         self._lenses_changed = anyio.Event()
         self.reviews = Reviews(session, tasks, self._review_changed)
         self.diagnostics = Diagnostics(session, client, self.reviews)
+        self.virtual = VirtualDocuments(client)
+        session.listen(self._document_changed)
         self.progress = Progress(client, tasks)
         self.approvals = Approvals(client, tasks, submit)
 
@@ -57,6 +62,7 @@ class Presenter:
         self._tasks.keep(self.progress.keep)
         self._tasks.keep(self.diagnostics.keep)
         self._tasks.keep(self._keep_lenses)
+        self._tasks.keep(self.virtual.keep)
 
     def runs(self) -> tuple[FollowedRun, ...]:
         return tuple(self._runs.values())
@@ -161,7 +167,12 @@ class Presenter:
 
     def _review_changed(self, paths: frozenset[str]) -> None:
         self.diagnostics.changed(paths)
+        self.virtual.changed(paths)
         self._lenses_changed.set()
+
+    def _document_changed(self, document: OpenText, _changes: Sequence[LineChange]) -> None:
+        if document.path is not None:
+            self.virtual.changed((document.path,))
 
     async def _keep_lenses(self) -> None:
         while True:

@@ -203,6 +203,40 @@ class ChangesReadParams(RunParams):
     pass
 
 
+class ChangesDiffParams(RunParams):
+    """Of a file, or of one of its hunks: `hunkId` alone is enough."""
+
+    path: str | None = None
+    hunk_id: str | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> "ChangesDiffParams":
+        if not self.path and not self.hunk_id:
+            raise ValueError("`path` or `hunkId` is needed")
+        return self
+
+
+class ChangesDiffResult(Wire):
+    """URIs of virtual documents (`workspace/textDocumentContent`, `changes/content`): the two sides for an
+    editor's own diff, and a unified diff of them as one text.
+    """
+
+    title: str
+    before: str
+    after: str
+    diff: str
+
+
+class ChangesContentParams(Wire):
+    """`uri`: one that `changes/diff` gave."""
+
+    uri: str
+
+
+class ChangesContentResult(Wire):
+    text: str
+
+
 class ChangesDecideParams(RunParams):
     """Exactly one of `hunkIds`, `path`, `taskId` and `all` says which hunks."""
 
@@ -357,6 +391,8 @@ REQUESTS: dict[str, tuple[type[Wire], Any]] = {
     "antiphon/run/subscribe": (RunSubscribeParams, RunSubscribeResult),
     "antiphon/plan/decide": (PlanDecideParams, Reply),
     "antiphon/changes/read": (ChangesReadParams, ChangesView),
+    "antiphon/changes/diff": (ChangesDiffParams, ChangesDiffResult),
+    "antiphon/changes/content": (ChangesContentParams, ChangesContentResult),
     "antiphon/changes/decide": (ChangesDecideParams, Reply),
     "antiphon/changes/undo": (ChangesUndoParams, Reply),
     "antiphon/approval/resolve": (ApprovalResolveParams, Reply),

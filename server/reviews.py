@@ -13,7 +13,7 @@ import anyio
 
 from orchestration import events as ev
 from orchestration.errors import AntiphonError
-from orchestration.review.view import ChangesView, HunkView, PlacedFinding
+from orchestration.review.view import ChangesView, FileView, HunkView, PlacedFinding
 from server.anchors import Anchor, follow_all
 from server.crew import Crew
 from server.session import Session, relative_to
@@ -99,8 +99,12 @@ class Reviews:
         review = self._reviews.get(run_id)
         if review is not None:
             _want(review, 0.0)
-            with anyio.move_on_after(_LONGEST_S):
-                await settled(review)
+            await self.settled(review)
+
+    async def settled(self, review: Review) -> None:
+        """Returns when the review is current, or when the user does not stop typing."""
+        with anyio.move_on_after(_LONGEST_S):
+            await settled(review)
 
     async def settle(self, path: str, seconds: float) -> None:
         """Waits, at most `seconds`, for what is being computed and concerns `path`."""
@@ -160,10 +164,11 @@ class Reviews:
             return
         review.view = view
         review.hunks = {}
-        for hunk in view.hunks():
-            span = hunk.new_lines if hunk.state == "accepted" else hunk.old_lines
-            anchor = Anchor(hunk, hunk.start_line, span)
-            review.hunks.setdefault(_below(root, hunk.path), []).append(anchor)
+        for file in view.files:
+            anchors = review.hunks.setdefault(place_of(review, file), [])
+            for hunk in file.hunks:
+                span = hunk.new_lines if hunk.state == "accepted" else hunk.old_lines
+                anchors.append(Anchor(hunk, hunk.start_line, span))
         review.findings = {}
         for placed in findings:
             span = placed.end_line - placed.start_line + 1
@@ -218,6 +223,17 @@ async def _quiet(review: Review) -> int:
 async def settled(review: Review) -> None:
     while not review.current:
         await review.done.wait()
+
+
+def place_in(file: FileView) -> str:
+    """The path, in its workspace, where a file is now: a renamed one has its old name until that is accepted."""
+    renamed = any(hunk.kind == "rename" and hunk.state == "accepted" for hunk in file.hunks)
+    return file.path if renamed or not file.old_path else file.old_path
+
+
+def place_of(review: Review, file: FileView) -> str:
+    """As `place_in`, absolute as the client spells its folder."""
+    return _below(str(review.workspace.root), place_in(file))
 
 
 def _below(root: str, path: str) -> str:

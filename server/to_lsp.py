@@ -3,7 +3,7 @@ lists of hundreds of lenses are made on each request.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
@@ -116,21 +116,45 @@ def lenses(
         hunk = anchor.subject
         at = {"line": line_in(document, anchor), "character": 0}
         where = {"start": at, "end": at}
-        size = f"+{hunk.new_lines} -{hunk.old_lines}"
         if hunk.state == "conflict":
             why = one_line(hunk.detail, 80)
             found.append(
                 {"range": where, "command": _decide(f"Conflict: {why} · Reject", run_id, hunk, "reject")}
             )
         else:
-            accept = f"Accept {number}/{len(shown)} ({size})"
+            accept = f"Accept {number}/{len(shown)} ({what_it_does(hunk)})"
             found.append({"range": where, "command": _decide(accept, run_id, hunk, "accept")})
             found.append({"range": where, "command": _decide("Reject", run_id, hunk, "reject")})
-        if profile.antiphon:
-            arguments = [{"runId": run_id, "path": hunk.path, "hunkId": hunk.hunk_id}]
-            diff = {"title": "Show diff", "command": "antiphon.showDiff", "arguments": arguments}
-            found.append({"range": where, "command": diff})
+        if shows_diffs(profile):
+            found.append({"range": where, "command": show_diff("Show diff", run_id, hunk, profile)})
     return found
+
+
+def shows_diffs(profile: ClientProfile) -> bool:
+    """Whether the client can show a diff: by a command of its own, or the unified one as a document of ours."""
+    return profile.antiphon or (profile.virtual_documents and profile.show_document)
+
+
+def show_diff(title: str, run_id: str, hunk: HunkView, profile: ClientProfile) -> Json:
+    params = {"runId": run_id, "path": hunk.path, "hunkId": hunk.hunk_id}
+    if profile.antiphon:
+        return {"title": title, "command": "antiphon.showDiff", "arguments": [params]}
+    return command(title, "antiphon/changes/diff", params)
+
+
+def what_it_does(hunk: HunkView) -> str:
+    """In a few words, for titles."""
+    match hunk.kind:
+        case "lines":
+            return f"+{hunk.new_lines} -{hunk.old_lines}"
+        case "rename":
+            return f"rename to {one_line(PurePosixPath(hunk.path).name, 60)}"
+        case "mode":
+            return f"mode {one_line(hunk.new_text, 10)}"
+        case "whole":
+            return "replace the file"
+        case "create" | "delete":
+            return f"{hunk.kind} the file"
 
 
 def _decide(title: str, run_id: str, hunk: HunkView, decision: str) -> Json:

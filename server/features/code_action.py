@@ -106,10 +106,13 @@ def _of_hunks(
     open_in_file = [anchor for anchor in in_file if anchor.subject.state in {"proposed", "conflict"}]
     actions: list[to_lsp.Json] = []
     for hunk in open_here:
-        about = one_line(hunk.reason, 60) or f"+{hunk.new_lines} -{hunk.old_lines} lines"
+        about = one_line(hunk.reason, 60) or to_lsp.what_it_does(hunk)
         for decision in _DECISIONS if hunk.state == "proposed" else ("reject",):
             title = f"{decision.capitalize()} this change: {about}"
             actions.append(_decision(title, HUNK, review, decision, {"hunkIds": [hunk.hunk_id]}))
+        if to_lsp.shows_diffs(host.client.profile):
+            show = to_lsp.show_diff("Show this change as a diff", review.run_id, hunk, host.client.profile)
+            actions.append({"title": show["title"], "kind": HUNK, "command": show})
     for anchor in here:
         if anchor.subject.state == "accepted" and (
             decision_id := host.decision_of(review.run_id, anchor.subject)

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from tests.server.lsp_client import LspClient
+from tests.server.reviewed import EDITS, TEXT, Review
 
 MODEL = "scripted/any"
 Serve = Callable[..., LspClient]
 Script = Callable[[list[dict[str, Any]]], dict[str, Any]]
+MakeReview = Callable[..., Review]
 
 
 @pytest.fixture
@@ -73,3 +75,24 @@ def work(task: str, *tools: tuple[str, dict[str, Any]], **match: Any) -> dict[st
         "match": {"task": task, **match},
         "answer": calls(*tools, ("finish", {"summary": f"{task} is done"})),
     }
+
+
+@pytest.fixture
+def review(serve: Serve, workspace: Path, script: Script) -> MakeReview:
+    def make(
+        text: str = TEXT,
+        edits: list[dict[str, str]] | None = None,
+        *,
+        capabilities: dict[str, Any] | None = None,
+        name: str = "a.txt",
+        delay_s: float = 0.0,
+    ) -> Review:
+        chosen = EDITS if edits is None else edits
+        rules = [plan({"id": "one"}), work("one", ("edit_file", {"path": name, "edits": chosen}))]
+        client = serve()
+        client.initialize(workspace, options={"settings": script(rules)}, capabilities=capabilities)
+        made = Review(client, workspace / name, chosen, delay_s=delay_s)
+        made.begin(text)
+        return made
+
+    return make
