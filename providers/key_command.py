@@ -84,9 +84,8 @@ class KeyCommand:
                 else:
                     code = await process.wait()
         finally:
-            if code is None:
-                with anyio.CancelScope(shield=True):
-                    await process.kill()
+            with anyio.CancelScope(shield=True):  # ends what still runs, and closes the pipes
+                await process.kill()
         if code is None:
             raise errors.AuthenticationError(
                 f"the key command {shown!r} did not end within {TIME_LIMIT_S:g} s, or printed too much"
