@@ -30,6 +30,7 @@ from providers.messages import Message, RequestLabels, user
 DELEGATION_DEPTH = 3
 DELEGATIONS_PER_TASK = 10
 FEEDBACK_CHARACTERS = 8_000
+SUMMARY_CHARACTERS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,7 @@ class Attempts:
                 snapshot=snapshot,
                 changed=changed,
                 verified=not verdict.unverified,
-                summary=end.reason[:2_000],
+                summary=_shortened(end.reason, spec),
             ),
         )
         return TaskEnd("merged")
@@ -321,3 +322,9 @@ class Attempts:
             depth += 1
             spec = self._live.state.tasks[spec.parent].spec
         return depth
+
+
+def _shortened(summary: str, spec: TaskSpec) -> str:
+    """Enough for a list; the whole is in the transcript. Who delegated reads all of it."""
+    limit = SUMMARY_CHARACTERS if spec.kind != "delegated" else FEEDBACK_CHARACTERS
+    return summary if len(summary) <= limit else summary[: limit - 1] + "…"

@@ -88,14 +88,14 @@ class Hosts:
             workspace=str(ports.root),
             options=command.options,
             version=ports.version,
-            plan=command.plan,
+            plan=command.plan if command.options.plan == "confirm" else None,
             context=command.context,
         )
-        owned = ev.RunOwned(epoch=1, pid=ports.pid)
+        first: list[ev.Event] = [created, ev.RunOwned(epoch=1, pid=ports.pid)]
+        if command.plan is not None and command.options.plan == "auto":
+            first.append(ev.PlanAccepted(tasks=command.plan))
         try:
-            writer = await ports.journal.create(
-                run_id, created, owned, idempotency_key=command.idempotency_key
-            )
+            writer = await ports.journal.create(run_id, *first, idempotency_key=command.idempotency_key)
         except RunExistsError as exists:
             if command.idempotency_key is None:
                 raise

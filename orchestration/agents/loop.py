@@ -239,7 +239,9 @@ async def _run_calls(
     progress.messages.append(tool_results(*results))
     if finished is None:
         return outcomes, None
-    end = TalkEnd(kind="finished", reason=outcomes[-1].text, pending=tuple(progress.pending), final=finished)
+    end = TalkEnd(
+        kind="finished", reason=summary_of(finished), pending=tuple(progress.pending), final=finished
+    )
     return outcomes, end
 
 
@@ -308,7 +310,6 @@ async def _finish_open_turn(talk: Talk, progress: _Progress) -> TalkEnd | None:
     known = {result.call_id: result for result in resumed.results}
     results: list[ToolResult] = []
     finished: ParsedCall | None = None
-    reason = ""
     for call in calls:
         result = known.get(call.id)
         parsed = parse_call(call, talk.tools)
@@ -318,14 +319,21 @@ async def _finish_open_turn(talk: Talk, progress: _Progress) -> TalkEnd | None:
             result = ToolResult(call.id, outcome.text, outcome.is_error)
         results.append(result)
         if call.name in {"finish", "submit_plan"} and not result.is_error and parsed.tool is not None:
-            finished, reason = parsed, result.text
+            finished = parsed
     progress.messages.append(tool_results(*results))
     if finished is None:
         return None
-    return TalkEnd(kind="finished", reason=reason, pending=tuple(progress.pending), final=finished)
+    return TalkEnd(
+        kind="finished", reason=summary_of(finished), pending=tuple(progress.pending), final=finished
+    )
 
 
 async def _resume_call(talk: Talk, progress: _Progress, call: ToolCall, parsed: ParsedCall) -> ToolOutcome:
     if call.id in talk.interrupted:
         return ToolOutcome(_INTERRUPTED, is_error=True, subject=parsed.subject)
     return await _run_one(talk, progress, parsed)
+
+
+def summary_of(final: ParsedCall) -> str:
+    """What the agent says it did: the argument of `finish`, which no other event repeats."""
+    return str(getattr(final.arguments, "summary", ""))

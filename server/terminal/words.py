@@ -65,6 +65,6 @@ def run_word(state: RunState) -> str:
         return "waiting for you"
     if state.cancelled:
         return "being cancelled"
-    if state.phase == "planning" and not state.base:
+    if not state.base:
         return "reading files"
     return {"planning": "planning", "confirming": "waiting for you"}.get(state.phase, "running")
