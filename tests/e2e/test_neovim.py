@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.command_line import Antiphon
 from tests.e2e.neovim import Neovim, Progress, Project
 from tests.e2e.neovim.project import edit, hangs, plan, works
 from tests.exercises_test_support import run_exercise
@@ -316,6 +317,42 @@ def test_typing_while_an_edit_is_on_its_way(project: Project, typed_before: bool
         editor.until(lambda: [lens.line for lens in editor.lenses()] == [4, 4], "the hunk, still open")
         editor.run_lens(4, "Accept 1/1")
         editor.until(lambda: editor.text() == [*text[:4], "dish 03 🍲", *text[5:]], "the accepted hunk")
+
+
+def test_a_decision_from_the_command_line_goes_through_the_editor(project: Project) -> None:
+    goal = "Improve the menu"
+    project.write("menu.txt", crlf(*DISHES))
+    project.write("shop.py", SHOP)
+    project.script(
+        plan(goal, "both"),
+        *works(
+            "both",
+            [
+                edit("menu.txt", ("dish 03 🍜", "dish 03 🍲")),
+                edit("shop.py", ("import json\n", "import json as j\n")),
+            ],
+        ),
+    )
+    with project.neovim() as editor:
+        editor.edit("menu.txt")
+        started(editor, goal)
+        finished(editor, goal)
+        editor.until(editor.lenses, "the lenses")
+        run = editor.lenses()[0].arguments["runId"]
+        editor.type("ggOtyped, not saved<Esc>")
+        antiphon = Antiphon(project.home, editor.environment())
+
+        accepted = antiphon("accept", run, "--all", "--workspace", project.root)
+        assert accepted.code == 0, accepted
+        assert editor.text() == ["typed, not saved", *DISHES[:3], "dish 03 🍲", *DISHES[4:]]
+        assert project.read("menu.txt") == crlf(*DISHES), "nobody writes beneath an open document"
+        assert project.read("shop.py") == SHOP.replace("import json", "import json as j").encode()
+
+        undone = antiphon("undo", run, "--workspace", project.root)
+        assert undone.code == 0, undone
+        assert editor.text() == ["typed, not saved", *DISHES]
+        assert project.read("shop.py") == SHOP.encode()
+        editor.until(lambda: [lens.line for lens in editor.lenses()] == [4, 4], "the hunk, open again")
 
 
 def test_three_unsaved_documents_while_a_run_goes(project: Project) -> None:

@@ -60,7 +60,7 @@ class Neovim:
                     "--cmd", f"luafile {RECORDING}", "-u", str(config),
                 ],
                 cwd=self.workspace,
-                env=self._environment(),
+                env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
@@ -90,7 +90,8 @@ class Neovim:
             assert time.monotonic() < deadline, f"the language server {server} outlives its editor"
             time.sleep(_PAUSE_MS / 1000)
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What the editor runs in."""
         kept = {name: os.environ[name] for name in ("LANG", "TMPDIR") if name in os.environ}
         path = os.pathsep.join((str(self._user_programs()), str(PROGRAM.parent), os.environ["PATH"]))
         folders = {
