@@ -65,6 +65,6 @@ def run_word(state: RunState) -> str:
         return "waiting for you"
     if state.cancelled:
         return "being cancelled"
-    if not state.base:
+    if not state.base and all(task.status == "pending" for task in state.tasks.values()):
         return "reading files"
     return {"planning": "planning", "confirming": "waiting for you"}.get(state.phase, "running")
