@@ -95,7 +95,8 @@ def _apply(
         head = lines[first]
     middle = split_lines(head + change.text + tail)
     whole = not head and (not change.text or change.text.endswith(("\n", "\r"))) and last < len(lines)
-    if whole and tail == lines[last]:
+    joins = change.text.endswith("\r") and tail.startswith("\n")  # one ending out of two
+    if whole and not joins and tail == lines[last]:
         shift = LineChange(first, last, len(middle) - (1 if tail else 0))
     else:
         shift = LineChange(first, end, len(middle))
