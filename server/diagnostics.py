@@ -1,4 +1,4 @@
-"""Findings as diagnostics: pushed, or told to be pulled, never both, and only what is different."""
+"""Findings as diagnostics, and open hunks where there are no code lenses: pushed, or told to be pulled, never both, and only what is different."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -27,6 +27,7 @@ class Diagnostics:
         self._client = client
         self._reviews = reviews
         self._pull = uses_pull(client.profile)
+        self._hints = not client.profile.code_lens and not client.profile.antiphon
         self._dirty: set[str] = set()
         self._pushed: dict[str, Any] = {}
         self._wake = anyio.Event()
@@ -50,20 +51,34 @@ class Diagnostics:
             await anyio.sleep(_INTERVAL_S)
 
     def paths(self) -> list[str]:
-        """Of every file that has findings."""
-        return sorted({path for review in self._reviews.all() for path in review.findings})
+        """Of every file that has some."""
+        reviews = self._reviews.all()
+        found = {path for review in reviews for path in review.findings}
+        if self._hints:
+            found.update(path for review in reviews for path in review.hunks)
+        return sorted(found)
 
     async def of(self, path: str) -> list[to_lsp.Json]:
         """A file's diagnostics in its current text: the buffer's, else the disk's."""
         found = self._reviews.findings_at(path)
-        if not found:
+        hunks = self._reviews.hunks_at(path) if self._hints else []
+        if not found and not hunks:
             return []
         lines = await current_lines(self._session.document_at(path), path) or ()
+        profile = self._client.profile
         return [
-            to_lsp.diagnostic(anchor, review.run_id, lines, self._client.profile)
+            to_lsp.diagnostic(anchor, review.run_id, lines, profile)
             for review, anchors in found
             for anchor in anchors
+        ] + [
+            item
+            for review, anchors in hunks
+            for item in to_lsp.hunk_hints(anchors, review.run_id, lines, profile)
         ]
+
+    def shown_at(self, path: str) -> bool:
+        """Whether anything is, so that it must move when the text does."""
+        return bool(self._reviews.findings_at(path) or (self._hints and self._reviews.hunks_at(path)))
 
     async def _push(self, path: str) -> None:
         items = await self.of(path)

@@ -125,7 +125,7 @@ class Host:
 
     def typed_in(self, path: str) -> None:
         """Diagnostics of a document move with its text."""
-        if self.presenter.reviews.findings_at(path):
+        if self.presenter.diagnostics.shown_at(path):
             self.presenter.diagnostics.changed((path,))
 
     async def close_folders(self, folders: Sequence[str]) -> None:

@@ -3,6 +3,8 @@
 A handler is the module `server.features.<name>`; it is imported when its method is first used.
 """
 
+from functools import cache
+
 PROTOCOL_VERSION = 1
 PREFIX = "antiphon/"
 COMMAND_PREFIX = "antiphon.server."
@@ -57,6 +59,7 @@ APPROVAL_REQUEST = "antiphon/approval/request"
 APPROVAL_RESOLVED = "antiphon/approval/resolved"
 
 
+@cache
 def command_of(method: str) -> str:
     """`antiphon/run/start` as an LSP command: `antiphon.server.run.start`."""
     return COMMAND_PREFIX + method.removeprefix(PREFIX).replace("/", ".")

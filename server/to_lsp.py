@@ -12,7 +12,7 @@ from server.anchors import Anchor
 from server.client_profile import ClientProfile, PositionEncoding
 from server.methods import command_of
 from server.plain_text import one_line, several_lines
-from server.positions import to_units
+from server.positions import content_length, to_units
 from server.text_buffer import OpenText
 from server.text_edits import Edit, Spot, edits_between
 
@@ -66,6 +66,8 @@ def command(title: str, method: str, params: Json) -> Json:
     return {"title": title, "command": command_of(method), "arguments": [params]}
 
 
+# Hints are the quietest: the proposal is no defect.
+_HINT = 4
 _SEVERITIES = {"error": 1, "warning": 2, "info": 3}
 
 
@@ -93,6 +95,48 @@ def diagnostic(
     return item
 
 
+def hunk_hints(
+    hunks: Sequence[Anchor[HunkView]], run_id: str, lines: Sequence[str], profile: ClientProfile
+) -> list[Json]:
+    """Each open hunk as a hint, for clients without code lenses; its code actions do the rest."""
+    shown = open_hunks(hunks)
+    return [
+        _hint(anchor, f"{number}/{len(shown)}", run_id, lines, profile)
+        for number, anchor in enumerate(shown, 1)
+    ]
+
+
+def _hint(
+    anchor: Anchor[HunkView], place: str, run_id: str, lines: Sequence[str], profile: ClientProfile
+) -> Json:
+    hunk = anchor.subject
+    if hunk.state == "conflict":
+        message = f"Conflict: {one_line(hunk.detail, 200)}; the proposed change can only be rejected"
+    else:
+        about = f": {one_line(hunk.reason, 200)}" if hunk.reason else ""
+        message = (
+            f"Proposed change {place} ({what_it_does(hunk)}){about}. Accept or reject it by a code action"
+        )
+    line = max(min(anchor.line, len(lines) - 1), 0)
+    last = max(min(anchor.line + anchor.span, len(lines)) - 1, line)
+    end = Spot(last, content_length(lines[last]) if lines else 0)
+    item: Json = {
+        "range": range_of(lines, Spot(line, 0), end, profile.encoding),
+        "severity": _HINT,
+        "code": "change",
+        "source": "antiphon",
+        "message": message,
+    }
+    if profile.diagnostic_data:
+        item["data"] = {"hunkId": hunk.hunk_id, "runId": run_id}
+    return item
+
+
+def open_hunks(hunks: Sequence[Anchor[HunkView]]) -> list[Anchor[HunkView]]:
+    """Those that wait for a decision."""
+    return [anchor for anchor in hunks if anchor.subject.state in {"proposed", "conflict"}]
+
+
 def fix_edits(placed: PlacedFinding) -> list[Edit]:
     fix = placed.finding.fix
     return [
@@ -110,7 +154,7 @@ def lenses(
     hunks: Sequence[Anchor[HunkView]], run_id: str, profile: ClientProfile, document: OpenText | None
 ) -> list[Json]:
     """Accept and reject at each open hunk; `show diff` where the client can draw one."""
-    shown = [anchor for anchor in hunks if anchor.subject.state in {"proposed", "conflict"}]
+    shown = open_hunks(hunks)
     found: list[Json] = []
     for number, anchor in enumerate(shown, 1):
         hunk = anchor.subject
