@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from orchestration import events as ev
 from orchestration.edits.text import FileText
 from orchestration.engine_ports import EnginePorts
-from orchestration.errors import AntiphonError, ConflictError
+from orchestration.errors import AntiphonError, ConflictError, PathRefusedError
 from orchestration.review.hunks import sha256
 from orchestration.review.standing import FileWrite
 
@@ -46,7 +46,10 @@ class Contents:
 
     async def now(self, path: str) -> bytes | None:
         """The content as the user sees it: the buffer's, in the file's encoding, else the disk's."""
-        on_disk = await self._ports.executor.run(self._ports.files.read, path)
+        try:
+            on_disk = await self._ports.executor.run(self._ports.files.read, path)
+        except PathRefusedError:
+            on_disk = None  # a folder or a link to the outside stands there now: no file of the workspace
         document = self._ports.documents.open_documents().get(path)
         if document is None:
             return on_disk
