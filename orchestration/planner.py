@@ -81,10 +81,10 @@ def _tasks(wanted: SubmitPlan) -> tuple[TaskSpec, ...]:
             id=task.id,
             title=task.title,
             instructions=task.instructions,
-            role=task.role,
-            depends_on=tuple(task.depends_on),
-            paths=tuple(task.paths),
-            tests=tuple(task.tests),
+            role=task.role or "coder",
+            depends_on=tuple(task.depends_on or ()),
+            paths=tuple(task.paths or ()),
+            tests=tuple(task.tests or ()),
         )
         for task in wanted.tasks
     )

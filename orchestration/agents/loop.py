@@ -336,4 +336,4 @@ async def _resume_call(talk: Talk, progress: _Progress, call: ToolCall, parsed: 
 
 def summary_of(final: ParsedCall) -> str:
     """What the agent says it did: the argument of `finish`, which no other event repeats."""
-    return str(getattr(final.arguments, "summary", ""))
+    return str(getattr(final.arguments, "summary", None) or "")

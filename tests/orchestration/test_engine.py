@@ -520,3 +520,24 @@ async def test_protected_paths_are_never_accepted_with_all(bench: Bench) -> None
         )
     assert tool.is_error
     assert "protected" in tool.text
+
+
+async def test_models_write_null_for_what_they_leave_out(bench: Bench) -> None:
+    bench.write("a.txt", "one\ntwo\n")
+    loose = {"id": "a", "title": "A", "instructions": "do", "role": None, "depends_on": None, "tests": None}
+    bench.rules(
+        says(("submit_plan", {"tasks": [loose]}), role="lead"),
+        says(
+            ("read_file", {"path": "a.txt", "offset": None, "limit": "1"}),
+            ("list_files", {"path": None, "glob": None}),
+            task="a",
+            turn=1,
+        ),
+        says(("finish", {"summary": None}), task="a", turn=2),
+    )
+    async with bench.engine() as engine:
+        state = await run(engine)
+        texts = [e.text for e in await events(engine, state.run_id) if isinstance(e, ev.ToolFinished)]
+    assert state.end == "completed", state.reasons
+    assert texts[1].startswith("one\n")
+    assert texts[2] == "a.txt"

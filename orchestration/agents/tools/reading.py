@@ -19,19 +19,19 @@ SEARCH_FILE_BYTES = 2_000_000
 
 class ReadFile(msgspec.Struct, frozen=True):
     path: str
-    offset: int = 1
-    limit: int = READ_LINES
+    offset: int | None = None
+    limit: int | None = None
 
 
 class ListFiles(msgspec.Struct, frozen=True):
-    path: str = ""
-    glob: str = ""
+    path: str | None = None
+    glob: str | None = None
 
 
 class Search(msgspec.Struct, frozen=True):
     pattern: str
-    path: str = ""
-    glob: str = ""
+    path: str | None = None
+    glob: str | None = None
 
 
 async def _read_file(bench: Workbench, wanted: ReadFile) -> ToolOutcome:
@@ -45,12 +45,13 @@ async def _read_file(bench: Workbench, wanted: ReadFile) -> ToolOutcome:
         raise ToolMistakeError(f"{path} cannot be read as text: {error}") from None
     if not lines:
         return ToolOutcome(f"[{path} is empty]", subject=path)
-    first = max(wanted.offset, 1)
+    first = max(wanted.offset or 1, 1)
+    count = max(wanted.limit or READ_LINES, 1)
     if first > len(lines):
         raise ToolMistakeError(f"{path} has {len(lines)} lines; offset {first} is behind its end.")
     shown: list[str] = []
     size = 0
-    for line in lines[first - 1 : first - 1 + max(wanted.limit, 1)]:
+    for line in lines[first - 1 : first - 1 + count]:
         size += len(line)
         if shown and size > READ_CHARACTERS:
             break
@@ -126,11 +127,11 @@ def _find(pattern: str, files: Iterator[tuple[str, bytes | None]]) -> list[str]:
     return hits
 
 
-def _folder(bench: Workbench, path: str) -> str:
-    return "" if path.strip() in {"", ".", "./", "/"} else bench.guard.inside(path)
+def _folder(bench: Workbench, path: str | None) -> str:
+    return "" if path is None or path.strip() in {"", ".", "./", "/"} else bench.guard.inside(path)
 
 
-def _matching(bench: Workbench, prefix: str, glob: str) -> Iterator[str]:
+def _matching(bench: Workbench, prefix: str, glob: str | None) -> Iterator[str]:
     paths = bench.tree.paths(prefix)
     if not glob:
         yield from paths

@@ -14,23 +14,23 @@ class RunCommand(msgspec.Struct, frozen=True):
 class Delegate(msgspec.Struct, frozen=True):
     title: str
     instructions: str
-    role: str = "coder"
+    role: str | None = None
 
 
 class Finish(msgspec.Struct, frozen=True):
-    summary: str = ""
+    summary: str | None = None
 
 
 class PlannedTask(msgspec.Struct, frozen=True):
-    """A task as the planner writes it."""
+    """A task as the planner writes it; models write null for what they leave out."""
 
     id: str
     title: str
     instructions: str
-    role: str = "coder"
-    depends_on: list[str] = []
-    paths: list[str] = []
-    tests: list[str] = []
+    role: str | None = None
+    depends_on: list[str] | None = None
+    paths: list[str] | None = None
+    tests: list[str] | None = None
 
 
 class SubmitPlan(msgspec.Struct, frozen=True):
@@ -47,7 +47,7 @@ async def _run_command(bench: Workbench, wanted: RunCommand) -> ToolOutcome:
 async def _delegate(bench: Workbench, wanted: Delegate) -> ToolOutcome:
     if not wanted.title.strip() or not wanted.instructions.strip():
         raise ToolMistakeError("A delegated task needs a title and instructions.")
-    return await bench.delegate(wanted.title, wanted.instructions, wanted.role)
+    return await bench.delegate(wanted.title, wanted.instructions, wanted.role or "coder")
 
 
 async def _finish(bench: Workbench, wanted: Finish) -> ToolOutcome:
