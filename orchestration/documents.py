@@ -4,7 +4,7 @@ The server implements this port over LSP (`server/editor_documents.py`); without
 no documents and every accepted edit goes to disk.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -25,6 +25,19 @@ class SinkResult(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
+class Write(Protocol):
+    """What is to happen to one path; None: no such file."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def before(self) -> bytes | None: ...
+    @property
+    def after(self) -> bytes | None: ...
+    @property
+    def mode(self) -> int | None: ...
+
+
 class EditorDocuments(Protocol):
     def open_documents(self) -> Mapping[str, Document]:
         """By path relative to the workspace root, POSIX style."""
@@ -33,6 +46,11 @@ class EditorDocuments(Protocol):
         """Changes the buffer from `document` (text and version) to `text` through the editor.
         Outcome `seen` when the buffer was observed to hold it, `conflict` when the buffer had moved
         on or the editor refused (nothing changed), `unknown` after a time-out: never retried.
+        """
+
+    async def carry_out(self, writes: Sequence[Write], label: str) -> Mapping[str, SinkResult]:
+        """Deletes and moves open documents through the editor, so that its buffers go along. By path, what
+        came of it; the other writes are for the caller.
         """
 
 
@@ -45,3 +63,7 @@ class NoDocuments:
     async def apply(self, path: str, document: Document, text: str, label: str) -> SinkResult:
         del document, text, label
         return SinkResult("conflict", f"{path} is not open in an editor")
+
+    async def carry_out(self, writes: Sequence[Write], label: str) -> Mapping[str, SinkResult]:
+        del writes, label
+        return {}

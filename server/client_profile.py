@@ -30,6 +30,7 @@ class ClientProfile:
     apply_edit: bool = False
     document_changes: bool = False
     change_annotations: bool = False
+    resource_operations: frozenset[str] = frozenset()
     code_lens: bool = False
     code_lens_refresh: bool = False
     virtual_documents: bool = False
@@ -64,6 +65,7 @@ def read_profile(params: Any) -> ClientProfile:
         return bool(_at(capabilities, path))
 
     edits = "workspace.workspaceEdit"
+    operations = _at(capabilities, f"{edits}.resourceOperations")
     resolve = _at(capabilities, "textDocument.codeAction.resolveSupport.properties")
     return ClientProfile(
         name=str(_at(params, "clientInfo.name") or ""),
@@ -79,6 +81,7 @@ def read_profile(params: Any) -> ClientProfile:
         # Resource operations travel in `documentChanges` only (Neovim declares just these).
         document_changes=has(f"{edits}.documentChanges") or has(f"{edits}.resourceOperations"),
         change_annotations=_at(capabilities, f"{edits}.changeAnnotationSupport") is not None,
+        resource_operations=_words(operations),
         code_lens=_at(capabilities, "textDocument.codeLens") is not None or has("workspace.codeLens"),
         code_lens_refresh=has("workspace.codeLens.refreshSupport"),
         virtual_documents=_at(capabilities, "workspace.textDocumentContent") is not None,
@@ -90,7 +93,7 @@ def read_profile(params: Any) -> ClientProfile:
         diagnostic_data=has("textDocument.publishDiagnostics.dataSupport"),
         diagnostic_version=has("textDocument.publishDiagnostics.versionSupport"),
         action_literals=has("textDocument.codeAction.codeActionLiteralSupport"),
-        action_resolve=frozenset(str(item) for item in resolve) if isinstance(resolve, list) else frozenset(),
+        action_resolve=_words(resolve),
         action_data=has("textDocument.codeAction.dataSupport"),
         action_preferred=has("textDocument.codeAction.isPreferredSupport"),
     )
@@ -105,6 +108,10 @@ def path_of(uri: str) -> str | None:
     if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
         return None
     return os.path.normpath(unquote(parts.path, errors="surrogateescape"))
+
+
+def _words(value: Any) -> frozenset[str]:
+    return frozenset(str(item) for item in value) if isinstance(value, list) else frozenset()
 
 
 def _roots(params: dict[str, Any]) -> tuple[str, ...]:

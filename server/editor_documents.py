@@ -14,13 +14,14 @@ from typing import Any
 
 import anyio
 
-from orchestration.documents import Document, SinkResult
+from orchestration.documents import Document, SinkResult, Write
 from orchestration.edits.text import split_lines
 from orchestration.events import FileOutcome
 from orchestration.review.diffing import diff
 from server import to_lsp
 from server.client import Client
 from server.jsonrpc import METHOD_NOT_FOUND, RpcError
+from server.resource_operations import ResourceOperations
 from server.session import Session, relative_to
 from server.text_buffer import LineChange, OpenText
 
@@ -40,6 +41,9 @@ class BufferDocuments:
         self._client = client
         self._seen_within_s = seen_within_s
         self._locks: dict[str, asyncio.Lock] = {}
+        self._resources = ResourceOperations(
+            root, client, listen=session.listen, buffer=self.buffer, apply=self.apply
+        )
 
     def open_documents(self) -> Mapping[str, Document]:
         found = {}
@@ -67,6 +71,9 @@ class BufferDocuments:
         lock = self._locks.setdefault(path, asyncio.Lock())
         async with lock:
             return await self._apply(path, document, text, label)
+
+    async def carry_out(self, writes: Sequence[Write], label: str) -> Mapping[str, SinkResult]:
+        return await self._resources.carry_out(writes, label)
 
     async def _apply(self, path: str, document: Document, text: str, label: str) -> SinkResult:
         buffer = self.buffer(path)

@@ -54,6 +54,17 @@ def workspace_edit(buffer: OpenText, edits: Sequence[Edit], label: str, profile:
     return {"documentChanges": [document], "changeAnnotations": {_ANNOTATION: annotation}}
 
 
+def resource_edit(operation: Json, label: str, profile: ClientProfile) -> Json:
+    """A workspace edit of one operation on files."""
+    if not profile.change_annotations:
+        return {"documentChanges": [operation]}
+    annotation = {"label": label, "needsConfirmation": False}
+    return {
+        "documentChanges": [operation | {"annotationId": _ANNOTATION}],
+        "changeAnnotations": {_ANNOTATION: annotation},
+    }
+
+
 def apply_edit(buffer: OpenText, text: str, label: str, profile: ClientProfile) -> Json:
     """The params of `workspace/applyEdit` that make `buffer` hold `text`."""
     return {

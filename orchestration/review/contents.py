@@ -10,7 +10,9 @@ from orchestration import events as ev
 from orchestration.edits.text import FileText
 from orchestration.engine_ports import EnginePorts
 from orchestration.errors import AntiphonError, ConflictError, PathRefusedError
+from orchestration.review.decided import FAILED
 from orchestration.review.hunks import sha256
+from orchestration.review.moves import moves
 from orchestration.review.standing import FileWrite
 
 
@@ -19,9 +21,21 @@ class Contents:
         self._ports = ports
 
     async def write_all(self, writes: Iterable[FileWrite], label: str) -> tuple[ev.FileResult, ...]:
+        writes = tuple(writes)
+        origins = {move.gone.path: move.came.path for move in moves(writes)}
+        by_editor = await self._ports.documents.carry_out(writes, f"Antiphon: {label}")
         documents = self._ports.documents.open_documents()
-        results = []
-        for write in writes:
+        results = [
+            ev.FileResult(path=path, outcome=done.outcome, detail=done.detail)
+            for path, done in by_editor.items()
+        ]
+        for write in sorted(writes, key=lambda write: write.after is None):
+            if write.path in by_editor:
+                continue
+            if any(done.path == origins.get(write.path) and done.outcome in FAILED for done in results):
+                kept = f"kept, since {origins[write.path]} could not be written"
+                results.append(ev.FileResult(path=write.path, outcome="conflict", detail=kept))
+                continue
             document = documents.get(write.path)
             try:
                 if document is not None and write.after is not None and write.before is not None:

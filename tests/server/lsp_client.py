@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from orchestration.edits.text import split_lines
 from server.client_profile import PositionEncoding
@@ -307,6 +308,10 @@ class LspClient:
 NO_REPLY = object()
 
 
+def path_of(uri: str) -> Path:
+    return Path(unquote(uri.removeprefix("file://")))
+
+
 def read_message(stream: Any) -> Json | None:
     """None at the end of the stream. Anything that is no message fails."""
     length = None
@@ -385,6 +390,9 @@ class Editor:
     def apply(self, edit: Json) -> None:
         """A workspace edit, by the rules of the protocol: all ranges speak of the text before."""
         for change in edit["documentChanges"]:
+            if "kind" in change:
+                self._operate(change)
+                continue
             uri, version = change["textDocument"]["uri"], change["textDocument"]["version"]
             if version != self.documents[uri].version:
                 raise Refused(-32801, "the document has changed")
@@ -393,6 +401,22 @@ class Editor:
                 for item in reversed(change["edits"])
             ]
             self._change(uri, changes)
+
+    def _operate(self, change: Json) -> None:
+        """A rename or deletion of a file, whose buffer goes along."""
+        if change["kind"] == "delete":
+            path_of(change["uri"]).unlink()
+            self.close(change["uri"])
+            return
+        assert change["kind"] == "rename"
+        old, new = path_of(change["oldUri"]), path_of(change["newUri"])
+        if new.exists() and not change["options"]["overwrite"]:
+            raise Refused(-32803, "it exists already")
+        text = self.text(change["oldUri"])
+        new.parent.mkdir(parents=True, exist_ok=True)
+        old.rename(new)
+        self.close(change["oldUri"])
+        self.open(new, text)
 
     def _apply_edit(self, params: Json) -> Json:
         self.edits.append(params)
