@@ -34,12 +34,19 @@ class BufferDocuments:
     """Implements `orchestration.documents.EditorDocuments` for one workspace."""
 
     def __init__(
-        self, root: Path, session: Session, client: Client, *, seen_within_s: float = SEEN_WITHIN_S
+        self,
+        root: Path,
+        session: Session,
+        client: Client,
+        *,
+        seen_within_s: float = SEEN_WITHIN_S,
+        reply_within_s: float = REPLY_WITHIN_S,
     ) -> None:
         self._root = root
         self._session = session
         self._client = client
         self._seen_within_s = seen_within_s
+        self._reply_within_s = reply_within_s
         self._locks: dict[str, asyncio.Lock] = {}
         self._resources = ResourceOperations(
             root, client, listen=session.listen, buffer=self.buffer, apply=self.apply
@@ -100,12 +107,12 @@ class BufferDocuments:
         """None when the editor says that it applied the edit."""
         params = to_lsp.apply_edit(buffer, text, label, self._client.profile)
         try:
-            with anyio.fail_after(REPLY_WITHIN_S):
+            with anyio.fail_after(self._reply_within_s):
                 answer: Any = await self._client.ask("workspace/applyEdit", params)
         except TimeoutError:
             if watch.seen:
                 return None
-            return SinkResult("unknown", f"the editor did not answer within {REPLY_WITHIN_S:g} s")
+            return SinkResult("unknown", f"the editor did not answer within {self._reply_within_s:g} s")
         except RpcError as error:
             outcome: FileOutcome = "conflict" if error.code == METHOD_NOT_FOUND else "unknown"
             return SinkResult(outcome, f"the editor answered: {error.message}")

@@ -18,7 +18,7 @@ TEN = b"".join(b"line %d\n" % number for number in range(10))
         (b"\0", False),
     ],
 )
-def test_both_halves_in_either_order(after: bytes, is_one: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_both_halves_in_either_order(after: bytes, is_one: bool) -> None:
     came, gone = FileWrite("new", None, after), FileWrite("old", TEN, None)
     for writes in ((came, gone), (gone, came), (FileWrite("a", b"", b"x"), came, gone)):
         found = moves(writes)
