@@ -24,7 +24,8 @@ async def handle(host: Host, params: types.ExecuteCommandParams) -> Any:
         raise RpcError(
             INVALID_PARAMS, f"{params.command} takes one argument, an object, not {len(arguments)}"
         )
-    result = await host.dispatch(method, arguments[0] if arguments else None)
+    # An empty Lua table is an array on the wire.
+    result = await host.dispatch(method, arguments[0] if arguments and arguments[0] != [] else None)
     if isinstance(result, ChangesDiffResult) and shows_diffs(host.client.profile):
         # Not before this is answered: the client may serve one request after the other.
         host.tasks.start_soon(_show, host, result.diff)
