@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.neovim import Neovim, Project
-from tests.e2e.neovim.project import edit, plan, works
+from tests.e2e.neovim.project import DISHES, crlf, edit, plan, works
 
 pytestmark = pytest.mark.timeout(90)
 GOAL = "Improve the menu"
-DISHES = [f"dish {number:02} 🍜" for number in range(30)]
 A = (["dish 03 🍜"], ["dish 03 🍲 of the day", "  with bread 🥖"])
 B = (["dish 12 🍜", "dish 13 🍜"], ["dish 12 and 13 🍱"])
 C = (["dish 22 🍜"], ["dish 22 🍜", "dish 22½ 🥟"])
@@ -22,16 +21,12 @@ C = (["dish 22 🍜"], ["dish 22 🍜", "dish 22½ 🥟"])
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     project = Project(tmp_path)
-    project.write("menu.txt", crlf(DISHES))
+    project.write("menu.txt", crlf(*DISHES))
     edits = [
         ("".join(f"{line}\n" for line in old), "".join(f"{line}\n" for line in new)) for old, new in (A, B, C)
     ]
     project.script(plan(GOAL, "menu"), *works("menu", [edit("menu.txt", *edits)]))
     return project
-
-
-def crlf(lines: list[str]) -> bytes:
-    return "".join(f"{line}\r\n" for line in lines).encode()
 
 
 def replaced(lines: list[str], *hunks: tuple[list[str], list[str]]) -> list[str]:
@@ -149,8 +144,8 @@ def test_typing_around_and_inside_open_hunks(project: Project) -> None:
         editor.type("<C-r>")
         review.holds(replaced(typed, A, C))
         review.shows()
-        assert project.read("menu.txt") == crlf(DISHES)
+        assert project.read("menu.txt") == crlf(*DISHES)
         editor.command("write")
-        assert project.read("menu.txt") == crlf(replaced(typed, A, C))
+        assert project.read("menu.txt") == crlf(*replaced(typed, A, C))
         assert all(item.applied and item.version for item in editor.edits())
         editor.quit()

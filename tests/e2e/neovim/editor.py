@@ -232,6 +232,14 @@ class Neovim:
     def modified(self, path: str | None = None) -> bool:
         return bool(self.lua("return vim.bo[...].modified", self._buffer(path)))
 
+    def buffers(self) -> list[Path]:
+        """The files in the list of buffers."""
+        names: list[str] = self.lua("""
+            local listed = vim.tbl_filter(function(b) return vim.bo[b].buflisted end, vim.api.nvim_list_bufs())
+            return vim.tbl_map(vim.api.nvim_buf_get_name, listed)
+        """)
+        return [Path(name) for name in names if name]
+
     def server(self) -> int:
         """The process id of the language server."""
         assert self._process is not None

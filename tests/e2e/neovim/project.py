@@ -10,6 +10,13 @@ from tests.e2e.neovim.editor import Neovim
 Rule = dict[str, Any]
 Call = tuple[str, dict[str, Any]]
 
+DISHES = [f"dish {number:02} 🍜" for number in range(30)]
+SHOP = 'import json\n\n\ndef prices() -> str:\n    return json.dumps({"soup": 4})\n'
+
+
+def crlf(*lines: str) -> bytes:
+    return "".join(f"{line}\r\n" for line in lines).encode()
+
 
 class Project:
     """`folder` holds the workspace, the editor's home and the script, which may be written anew for each run
