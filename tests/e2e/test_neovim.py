@@ -65,9 +65,9 @@ def test_a_run_from_its_goal_to_reviewed_bytes(project: Project) -> None:
         assert any("3 at work" in item.message for item in reports), reports
 
         # Lenses at each hunk, and what the user sees of them.
-        editor.until(lambda: len(editor.lenses()) == 6, "lenses of three hunks")
+        editor.until(lambda: len(editor.lenses()) == 9, "lenses of three hunks")
         shown = editor.screen().splitlines()
-        assert shown[3] == "dish 03 🍜 Accept 1/3 (+1 -1) | Reject"
+        assert shown[3] == "dish 03 🍜 Accept 1/3 (+1 -1) | Reject | Show diff"
         assert shown[15] == "dish 15 🍜 Accept 2/3 (+1 -0) | Reject"
         assert shown[25] == "dish 25 🍜 Accept 3/3 (+0 -1) | Reject"
 
@@ -96,18 +96,18 @@ def test_a_run_from_its_goal_to_reviewed_bytes(project: Project) -> None:
         editor.edit("menu.txt")
         editor.run_lens(3, "Accept 1/3")
         editor.until(lambda: editor.text()[3] == "dish 03 🍲 of the day", "the accepted hunk")
-        editor.until(lambda: [lens.line for lens in editor.lenses()] == [15, 15, 25, 25], "two hunks left")
+        editor.until(lambda: [lens.line for lens in editor.lenses()] == [15] * 3 + [25] * 3, "two hunks left")
         offered = editor.run_action(15, "Reject this change")
         assert "Accept this change: +1 -0" in offered
         assert "Accept all 2 changes in this file" in offered
-        editor.until(lambda: [lens.line for lens in editor.lenses()] == [25, 25], "one hunk left")
+        editor.until(lambda: [lens.line for lens in editor.lenses()] == [25] * 3, "one hunk left")
 
         # Undo is the editor's own; the hunk can be accepted again.
         editor.type("u")
         assert editor.text() == DISHES
         assert not editor.modified()
         editor.run_action(3, "Undo the accepted change")
-        editor.until(lambda: [lens.line for lens in editor.lenses()] == [3, 3, 25, 25], "the hunk back")
+        editor.until(lambda: [lens.line for lens in editor.lenses()] == [3] * 3 + [25] * 3, "the hunk back")
         editor.run_lens(3, "Accept 1/2")
         editor.until(lambda: editor.text()[3] == "dish 03 🍲 of the day", "the hunk accepted again")
         assert all(item.applied and item.version is not None for item in editor.edits())
@@ -117,7 +117,7 @@ def test_a_run_from_its_goal_to_reviewed_bytes(project: Project) -> None:
         assert project.read("menu.txt") == crlf(*wanted)
 
         # The rest at once: the open document through its buffer, the new file on disk.
-        editor.until(lambda: len(editor.lenses()) == 2, "one hunk left")
+        editor.until(lambda: len(editor.lenses()) == 3, "one hunk left")
         editor.run_action(25, "Accept all 2 changes of this run")
         editor.until((project.root / "NOTES.md").exists, "the new file")
         editor.until(lambda: "dish 25 🍜" not in editor.text(), "the deleted line")
@@ -193,7 +193,7 @@ def test_cancel_ends_a_task_or_the_run(project: Project) -> None:
         assert finished(editor, second).message.startswith("cancelled: 2 cancelled")
         kinds = [item.kind for item in editor.progress()]
         assert kinds.count("begin") == kinds.count("end")
-        assert len(editor.lenses()) == 2, "the first run is still there to be reviewed"
+        assert len(editor.lenses()) == 3, "the first run is still there to be reviewed"
 
 
 def test_the_diff_is_shown_before_anything_is_decided(project: Project) -> None:

@@ -49,7 +49,7 @@ def test_bytes_of_odd_files(project: Project) -> None:
         finished(editor, goal)
         for path, (before, _, after) in ODD.items():
             editor.edit(path)
-            editor.until(lambda: len(editor.lenses()) == 2, f"a hunk of {path}")
+            editor.until(lambda: len(editor.lenses()) == 3, f"a hunk of {path}")
             line = editor.lenses()[0].line
             assert line < len(editor.text()), "a lens behind the text cannot be seen"
             editor.run_lens(line, "Accept 1/1")
@@ -72,7 +72,7 @@ def test_typing_while_an_edit_is_on_its_way(project: Project, typed_before: bool
         if typed_before:
             editor.type("Goclosed on Sundays<Esc>")
             text.append("closed on Sundays")
-        editor.until(lambda: len(editor.lenses()) == 2, "the lenses")
+        editor.until(lambda: len(editor.lenses()) == 3, "the lenses")
         # The user is faster than the edit by one line.
         editor.lua("""
             local apply = vim.lsp.handlers["workspace/applyEdit"]
@@ -87,7 +87,7 @@ def test_typing_while_an_edit_is_on_its_way(project: Project, typed_before: bool
         editor.until(lambda: "changed in the editor" in editor.messages(), "the refusal")
         assert editor.text() == text, "the edit is not applied to another line"
         editor.command("lua vim.lsp.codelens.refresh()")
-        editor.until(lambda: [lens.line for lens in editor.lenses()] == [4, 4], "the hunk, still open")
+        editor.until(lambda: [lens.line for lens in editor.lenses()] == [4] * 3, "the hunk, still open")
         editor.run_lens(4, "Accept 1/1")
         editor.until(lambda: editor.text() == [*text[:4], "dish 03 🍲", *text[5:]], "the accepted hunk")
 
@@ -125,7 +125,7 @@ def test_a_decision_from_the_command_line_goes_through_the_editor(project: Proje
         assert undone.code == 0, undone
         assert editor.text() == ["typed, not saved", *DISHES]
         assert project.read("shop.py") == SHOP.encode()
-        editor.until(lambda: [lens.line for lens in editor.lenses()] == [4, 4], "the hunk, open again")
+        editor.until(lambda: [lens.line for lens in editor.lenses()] == [4] * 3, "the hunk, open again")
 
 
 def test_open_files_are_renamed_and_deleted_with_their_buffers(project: Project) -> None:
@@ -140,7 +140,9 @@ def test_open_files_are_renamed_and_deleted_with_their_buffers(project: Project)
         editor.type("Goclosed on Sundays<Esc>")
         started(editor, goal)
         finished(editor, goal)
-        editor.until(lambda: [lens.title for lens in editor.lenses()][1:] == ["Reject"], "the lenses")
+        editor.until(
+            lambda: [lens.title for lens in editor.lenses()][1:] == ["Reject", "Show diff"], "the lenses"
+        )
         assert editor.screen().startswith("dish 00 🍜 Accept 1/1 (rename to ")
 
         # Not while there is something to lose.

@@ -97,7 +97,9 @@ def test_typing_around_and_inside_open_hunks(project: Project) -> None:
         review.holds(typed)
         review.shows(("dish 03 🍜", "Accept 1/3"), (hot[1], "Conflict: "), ("dish 23 🍜", "Accept 3/3"))
         conflict = next(line for line in editor.screen().splitlines() if line.startswith(hot[1]))
-        assert conflict == f"{hot[1]} Conflict: the lines were changed since the proposal · Reject"
+        assert (
+            conflict == f"{hot[1]} Conflict: the lines were changed since the proposal · Reject | Show diff"
+        )
 
         # The last one accepted, taken back by the editor's own undo, and offered again.
         review.lens("dish 23 🍜", "Accept 3/3")
