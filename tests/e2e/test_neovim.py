@@ -68,8 +68,8 @@ def test_a_run_from_its_goal_to_reviewed_bytes(project: Project) -> None:
         editor.until(lambda: len(editor.lenses()) == 9, "lenses of three hunks")
         shown = editor.screen().splitlines()
         assert shown[3] == "dish 03 🍜 Accept 1/3 (+1 -1) | Reject | Show diff"
-        assert shown[15] == "dish 15 🍜 Accept 2/3 (+1 -0) | Reject"
-        assert shown[25] == "dish 25 🍜 Accept 3/3 (+0 -1) | Reject"
+        assert shown[15] == "dish 15 🍜 Accept 2/3 (+1 -0) | Reject | Show diff"
+        assert shown[25] == "dish 25 🍜 Accept 3/3 (+0 -1) | Reject | Show diff"
 
         # A finding in text that is only proposed: it says so, and it cannot be fixed yet.
         editor.edit("shop.py")
