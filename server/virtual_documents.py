@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 
 from orchestration.review.view import FileView
 from server.client import Client
@@ -89,7 +90,8 @@ class VirtualDocuments:
         lines = await current_lines(review.workspace.documents.buffer(place_in(file)), place)
         shown = preview(review.hunks.get(place, ()), () if lines is None else lines, address.hunk_id)
         if address.side == "diff":
-            return unified(shown, file.old_path or file.path, file.path)
+            # Off the loop: a large file takes a while.
+            return await anyio.to_thread.run_sync(unified, shown, file.old_path or file.path, file.path)
         return "".join(shown.before if address.side == "before" else shown.after)
 
 

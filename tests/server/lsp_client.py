@@ -361,6 +361,14 @@ class Editor:
         """As typed by the user; places are line and column in the client's units."""
         self._change(uri, [Change(text, Place(*start), Place(*end))])
 
+    def replace(self, uri: str, text: str) -> None:
+        """The whole text at once, as formatters and clients without ranges send it."""
+        before = self.documents[uri]
+        version = before.version + 1
+        self.documents[uri] = OpenText(uri, before.path, version, split_lines(text), dirty=True)
+        params = {"textDocument": {"uri": uri, "version": version}, "contentChanges": [{"text": text}]}
+        self.client.notify("textDocument/didChange", params)
+
     def save(self, uri: str) -> None:
         document = self.documents[uri]
         assert document.path is not None

@@ -176,6 +176,25 @@ def test_typing_elsewhere_moves_hunks_and_typing_inside_makes_a_conflict(review:
     made.client.close()
 
 
+def test_a_formatter_on_save_moves_the_other_hunks(review: MakeReview) -> None:
+    """It rewrites the whole buffer: lines elsewhere, lines of an accepted hunk, and the last line's ending."""
+    made = review()
+    made.decide(20, "Accept")
+    text = made.text.replace("line 0\n", "line 0\n\n").replace("changed 20\n", "changed  20\n\n")
+    formatted = text.replace("line 38\n", "line 38\n\n")
+    made.editor.replace(made.uri, formatted)
+    made.editor.save(made.uri)
+    made.client.until(
+        lambda: [line for line, title in made.titles() if "Accept" in title] == [6, 38], 30, "moved lenses"
+    )
+    made.decide(38, "Accept")
+    made.decide(6, "Accept")
+    expected = formatted.replace("line 5\n", "changed 5\nnew\n").replace("line 35\n", "changed 35\nnew\n")
+    assert made.text == expected
+    assert made.titles() == []
+    made.client.close()
+
+
 def test_undo_after_further_typing(review: MakeReview) -> None:
     made = review()
     first = made.decide(5, "Accept")
