@@ -1,7 +1,7 @@
 """What a run pins at its start: roles, their system texts, tool schemas, the workspace's guidance."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestration.agents.roles import Role, packaged_roles, pinned_roles
 from orchestration.agents.tools.catalogue import pinned_specs, schemas
@@ -39,21 +39,24 @@ class Definitions:
         return tuple(spec for name, spec in self.tool_specs.items() if name in names)
 
 
-async def pin(live: LiveRun) -> None:
-    """Stores what is packaged now as blobs of the run."""
-    roles = {name: await live.put_blob(role.source.encode()) for name, role in packaged_roles().items()}
-    await live.record(DefinitionsPinned(roles=roles, tools=await live.put_blob(schemas())))
+async def pin(live: LiveRun) -> Definitions:
+    """Stores what is packaged now as blobs of the run, and gives it; the guidance is not known yet."""
+    packaged, tools = packaged_roles(), schemas()
+    roles = {name: await live.put_blob(role.source.encode()) for name, role in packaged.items()}
+    await live.record(DefinitionsPinned(roles=roles, tools=await live.put_blob(tools)))
+    return Definitions(packaged, roles, pinned_specs(tools))
 
 
-async def pinned(live: LiveRun, objects: ObjectStore) -> Definitions:
-    """The definitions of the run, from its blobs and its base."""
+async def pinned(live: LiveRun) -> Definitions:
+    """What the run pinned, from its blobs; the guidance is not known yet."""
     sources = {name: await live.blob(digest) for name, digest in live.state.roles.items()}
-    return Definitions(
-        pinned_roles(sources),
-        live.state.roles,
-        pinned_specs(await live.blob(live.state.tools)),
-        _guidance(objects, live.state.base),
-    )
+    specs = pinned_specs(await live.blob(live.state.tools))
+    return Definitions(pinned_roles(sources), live.state.roles, specs)
+
+
+def guided(definitions: Definitions, objects: ObjectStore, base: str) -> Definitions:
+    """With the guidance that the base holds."""
+    return replace(definitions, guidance=_guidance(objects, base))
 
 
 def _guidance(objects: ObjectStore, base: str) -> str:

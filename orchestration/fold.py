@@ -5,8 +5,10 @@ journal unreadable.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import replace as replace_decision
 from typing import Any
+
+from msgspec.structs import replace
 
 from orchestration import events as ev
 from orchestration.run import DecisionState, GateState, RunState, TaskState, Transcript
@@ -260,11 +262,11 @@ def _decision(state: RunState, event: ev.DecisionRecorded, time: float) -> None:
 
 def _decision_applied(state: RunState, event: ev.DecisionApplied, _time: float) -> None:
     if decision := state.decisions.get(event.decision_id):
-        state.decisions[event.decision_id] = replace(decision, results=event.files, applied=True)
+        state.decisions[event.decision_id] = replace_decision(decision, results=event.files, applied=True)
         return
     undone = state.decisions.get(state.undos.get(event.decision_id, ""))
     if undone and not any(result.outcome in {"conflict", "unknown"} for result in event.files):
-        state.decisions[undone.decision_id] = replace(undone, undone=True)
+        state.decisions[undone.decision_id] = replace_decision(undone, undone=True)
 
 
 def _undo(state: RunState, event: ev.UndoRecorded, _time: float) -> None:

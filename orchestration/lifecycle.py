@@ -8,7 +8,7 @@ from orchestration import events as ev
 from orchestration.agents.roles import prompt
 from orchestration.attempts import Attempts
 from orchestration.budget import Spending, SpentError
-from orchestration.definitions import Definitions, pin, pinned
+from orchestration.definitions import Definitions, guided, pin, pinned
 from orchestration.engine_ports import EnginePorts
 from orchestration.errors import AntiphonError, PlanError
 from orchestration.gating import Verdict, pass_gates
@@ -42,11 +42,10 @@ class Lifecycle:
     async def carry_out(self) -> None:
         """Everything up to, but without, `run_finished`. Errors a user must see are raised."""
         live = self._live
-        if not live.state.roles:
-            await pin(live)
+        known = await pinned(live) if live.state.roles else await pin(live)
         if not live.state.base:
             await self._snapshot()
-        definitions = await pinned(live, self._ports.objects)
+        definitions = guided(known, self._ports.objects, live.state.base)
         if not live.state.tasks:
             await self._plan(definitions)
         results = Results(self._ports, live)

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from orchestration.errors import ConfigurationError
@@ -60,10 +61,13 @@ def parse_role(source: str, where: str) -> Role:
 
 def packaged_roles() -> dict[str, Role]:
     """The roles that ship with Antiphon, by name. Raises ConfigurationError when a file was changed."""
-    roles = [
-        parse_role(_verified(f"roles/{path.name}"), path.name)
-        for path in sorted((_HERE / "roles").glob("*.md"))
-    ]
+    return dict(_parsed(_HERE))
+
+
+@cache
+def _parsed(folder: Path) -> dict[str, Role]:
+    names = sorted(path.name for path in (folder / "roles").glob("*.md"))
+    roles = [parse_role(_verified(f"roles/{name}"), name) for name in names]
     return {role.name: role for role in roles}
 
 
