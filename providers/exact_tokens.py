@@ -13,6 +13,7 @@ import msgspec
 
 from providers import errors
 from providers.base import ProcessPort, ProviderProcess
+from providers.http.wire_json import without_surrogates
 
 IDLE_S = 60.0
 TIME_LIMIT_S = 20.0  # loading the table takes about a second, on a busy machine more
@@ -57,7 +58,9 @@ class TokenCounter:
 
     async def count(self, encoding: str, texts: Sequence[str]) -> int:
         """Tokens of all texts together. Raises ProviderConfigurationError when the table cannot be had."""
-        question = msgspec.json.encode({"encoding": encoding, "texts": list(texts)}) + b"\n"
+        question = (
+            msgspec.json.encode({"encoding": encoding, "texts": without_surrogates(list(texts))}) + b"\n"
+        )
         async with self._asking:
             # The child may have ended as idle just now: then a new one is asked.
             line = await self._ask(question) or await self._ask(question)

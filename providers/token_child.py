@@ -40,8 +40,7 @@ def answer(question: dict[str, Any], encodings: dict[str, Any]) -> dict[str, Any
     try:
         if name not in encodings:
             encodings[name] = load(name)
-        texts = [text.encode("utf-8", "replace").decode() for text in question["texts"]]
-        return {"tokens": sum(len(encodings[name].encode_ordinary(text)) for text in texts)}
+        return {"tokens": sum(len(encodings[name].encode_ordinary(text)) for text in question["texts"])}
     except (OSError, ValueError, ImportError, AttributeError) as error:
         return {"error": f"{type(error).__name__}: {error}"}
 
