@@ -30,7 +30,9 @@ Listen = Callable[[DocumentListener], Callable[[], None]]
 
 
 class ResourceOperations:
-    """Of one workspace. `listen` is the session's, `buffer` finds an open document by its path in the workspace, `apply` edits it."""
+    """Of one workspace. `listen` is the session's; `buffer` finds an open document by its path in the workspace,
+    `apply` edits it.
+    """
 
     def __init__(
         self, root: Path, client: Client, *, listen: Listen, buffer: FindBuffer, apply: Apply

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from orchestration.documents import Document, SinkResult
+from orchestration.review.standing import FileWrite
 from server.client import Client
 from server.client_profile import ClientProfile
 from server.editor_documents import BufferDocuments
@@ -23,7 +24,9 @@ from server.wire import encode
 
 BEFORE = ["one\n", "two\n", "three\n"]
 AFTER = "one\nTWO\nthree\n"
-PROFILE = ClientProfile(apply_edit=True, document_changes=True)
+PROFILE = ClientProfile(
+    apply_edit=True, document_changes=True, resource_operations=frozenset({"rename", "delete"})
+)
 
 
 class Wire:
@@ -177,6 +180,44 @@ async def test_one_edit_at_a_time(wire: Wire) -> None:
         wire.change(1, "TWO\n")
     assert [result.outcome for result in results] == ["seen", "seen"]
     assert wire.buffer.text == "one\nTWO\nTHREE\n"
+
+
+async def test_a_move_with_an_edit(wire: Wire, tmp_path: Path) -> None:
+    """The file is renamed first; what changes in it is an ordinary edit of the buffer under its new name."""
+    old, new = tmp_path / "a.txt", tmp_path / "b.txt"
+    old.write_text("".join(BEFORE))
+    edits: list[dict[str, Any]] = []
+
+    def carry_out(request: Request) -> None:
+        [change] = request.params["edit"]["documentChanges"]
+        edits.append(change)
+        wire.answer(request, {"applied": True})
+        if change.get("kind") == "rename":
+            old.rename(new)
+            wire.session.closed(wire.uri)
+            wire.uri = change["newUri"]
+            wire.session.opened(OpenText(wire.uri, str(new), 1, BEFORE))
+        else:
+            wire.change(1, "TWO\n")
+
+    wire.on_asked = carry_out
+    came = FileWrite("b.txt", None, AFTER.encode())
+    gone = FileWrite("a.txt", "".join(BEFORE).encode(), None)
+    done = await wire.documents.carry_out((came, gone), "accept")
+    assert done == {"b.txt": SinkResult("seen"), "a.txt": SinkResult("written")}
+    assert edits[0]["options"] == {"overwrite": False, "ignoreIfExists": False}
+    assert edits[1]["textDocument"] == {"uri": uri_of(new), "version": 1}
+    assert wire.buffer.text == AFTER
+
+
+async def test_what_is_not_open_or_stays_is_not_for_the_editor(wire: Wire) -> None:
+    writes = (
+        FileWrite("other.txt", b"x", None),
+        FileWrite("a.txt", b"x", b"y"),
+        FileWrite("new.txt", None, b""),
+    )
+    assert await wire.documents.carry_out(writes, "accept") == {}
+    assert wire.asked == []
 
 
 async def test_closed_while_it_is_under_way(wire: Wire) -> None:
