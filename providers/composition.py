@@ -14,7 +14,7 @@ from providers.base import ModelProfile, ModelProvider, ProcessPort
 from providers.breaker import BreakingProvider, CircuitBreaker
 from providers.calibration import CalibratingProvider, Calibration
 from providers.config import ProvidersConfig
-from providers.limits import CallLimiter, LimitedProvider
+from providers.limits import FIRST_WINDOW, CallLimiter, LimitedProvider
 from providers.price_table import PriceTable
 from providers.pricing import PricedProvider
 from providers.profiles import priced
@@ -63,6 +63,8 @@ def compose(resolved: Resolved, around: Surroundings, *, profiles: Callable[[str
         sleep=around.sleep,
         rand=around.rand,
         longest_wait_s=config.retry.longest_wait_s,
+        first_window=given.max_concurrent_calls
+        or FIRST_WINDOW,  # who names a number for an endpoint knows it
         requests_per_minute=given.requests_per_minute,
         tokens_per_minute=given.tokens_per_minute,
     )
