@@ -1,9 +1,9 @@
 """The object store in the shadow repository: reads by libgit2, writes durable, content merges by git."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-
-import pygit2
+from typing import TYPE_CHECKING
 
 from orchestration.errors import NotFoundError
 from orchestration.workspace.durable import sync_folder
@@ -15,14 +15,24 @@ from orchestration.workspace.shadow import ShadowRepository
 from orchestration.workspace.tree_codec import EMPTY_TREE
 from orchestration.workspace.trees import RawObject
 
+if TYPE_CHECKING:
+    import pygit2
+
 _KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
 
 
 class _Kept:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        # The objects alone, not a repository: no configuration of anyone is read.
-        self._odb = pygit2.Odb(str(folder))
+
+    @cached_property
+    def _odb(self) -> "pygit2.Odb":
+        """The objects alone, not a repository: no configuration of anyone is read. Late, since the library
+        costs 11 MB and a server that has run nothing yet reads nothing.
+        """
+        import pygit2
+
+        return pygit2.Odb(str(self._folder))
 
     def get(self, oid: str) -> RawObject:
         try:
