@@ -16,6 +16,7 @@ HEAVY = (
     "truststore",
     "tiktoken",
     "rich",
+    "genai_prices",
 )
 
 
@@ -35,6 +36,10 @@ def loaded_by(statement: str) -> set[str]:
         "providers.profiles",
         "providers.tokens",
         "providers.retry",
+        "providers.vendors",
+        "providers.composition",
+        "providers.price_table",
+        "providers.recording",
         "providers.limits",
         "providers.scripted",
     ],
