@@ -56,20 +56,8 @@ class ResolveApproval(_Command, frozen=True, kw_only=True, tag="resolve_approval
     by: str = ""
 
 
-class HunkLines(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """Lines of one hunk as `HunkView` shows it: numbers from 0 in its `old_text` and its `new_text`."""
-
-    old: tuple[int, ...] = ()
-    new: tuple[int, ...] = ()
-
-
 class DecideHunks(_Command, frozen=True, kw_only=True, tag="decide_hunks"):
-    """Exactly one of `hunk_ids`, `path`, `task_id`, `all` says which hunks.
-
-    With one hunk: `lines` decides only these of its lines, the others stay open; `text` accepts it as the user
-    edited it, also where it is a conflict. `base_hash`: the file the user saw, as `HunkView` had it; then
-    another one is refused. It is needed to settle a conflict.
-    """
+    """Exactly one of `hunk_ids`, `path`, `task_id`, `all` says which hunks."""
 
     run_id: str
     decision: Decision
@@ -78,9 +66,6 @@ class DecideHunks(_Command, frozen=True, kw_only=True, tag="decide_hunks"):
     task_id: str | None = None
     all: bool = False
     by: str = ""
-    lines: HunkLines | None = None
-    text: str | None = None
-    base_hash: str = ""
 
 
 class UndoDecision(_Command, frozen=True, kw_only=True, tag="undo_decision"):
@@ -88,26 +73,6 @@ class UndoDecision(_Command, frozen=True, kw_only=True, tag="undo_decision"):
 
     run_id: str
     decision_id: str | None = None
-    by: str = ""
-
-
-class NoteFiles(_Command, frozen=True, kw_only=True, tag="note_files"):
-    """Files were edited, saved or closed by the user: journals what their text says of the run's hunks, and
-    which edits are saved. Changes no file. Without `paths`, all files of the run.
-    """
-
-    run_id: str
-    paths: tuple[str, ...] = ()
-
-
-class RestoreCheckpoint(_Command, frozen=True, kw_only=True, tag="restore_checkpoint"):
-    """Makes the workspace, or only `paths` (files or folders), as it was. What that replaces becomes a
-    checkpoint first.
-    """
-
-    run_id: str
-    checkpoint_id: str
-    paths: tuple[str, ...] = ()
     by: str = ""
 
 
@@ -131,8 +96,6 @@ Command = (
     | ResolveApproval
     | DecideHunks
     | UndoDecision
-    | NoteFiles
-    | RestoreCheckpoint
     | FixFinding
     | DismissFinding
 )
@@ -140,14 +103,12 @@ Command = (
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """`error` is empty when the command was carried out (or, for a run, accepted and made durable).
-    `checkpoint_id` is the state of the workspace right before, when it was changed.
     `error_kind` is the class name from `errors.py`, `exit_code` what a command line should end with.
     """
 
     run_id: str = ""
     decision_id: str = ""
     files: tuple[FileResult, ...] = ()
-    checkpoint_id: str = ""
     error: str = ""
     error_kind: str = ""
     exit_code: int = 0

@@ -20,7 +20,6 @@ RunEnd = Literal["completed", "partial", "failed", "cancelled"]
 GateOutcome = Literal["passed", "blocked", "ask", "not_run", "not_applicable"]
 AttemptFailure = Literal["gate", "provider", "stuck", "turn_limit", "refused", "budget", "internal"]
 Decision = Literal["accept", "reject"]
-CheckpointBefore = Literal["run", "accept", "undo", "fix", "restore"]
 FileOutcome = Literal["written", "sent", "seen", "saved", "unchanged", "conflict", "unknown"]
 
 
@@ -321,33 +320,16 @@ class FileIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     before: str
     after: str
     mode: int | None = None
-    mode_before: int | None = None
-
-
-class HunkPart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """What a decision means of a hunk, when that is not the whole hunk as proposed: the numbers of its `old`
-    lines that go and its `new` lines that come (from 0, in the hunk as proposed), or `text`, its text as the
-    user edited it. `rest`: other lines of it are open still.
-    """
-
-    hunk_id: str
-    old: tuple[int, ...] = ()
-    new: tuple[int, ...] = ()
-    text: str | None = None
-    rest: bool = False
 
 
 class DecisionRecorded(_Event, frozen=True, kw_only=True, tag="decision_recorded"):
-    """The intent of a decision, durable before any file or buffer changes. `parts`: those of its hunks that
-    it does not decide as a whole.
-    """
+    """The intent of a decision, durable before any file or buffer changes."""
 
     decision_id: str
     decision: Decision
     hunk_ids: tuple[str, ...]
     files: tuple[FileIntent, ...] = ()
     by: str = ""
-    parts: tuple[HunkPart, ...] = ()
 
 
 class FileResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -357,42 +339,8 @@ class FileResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
 
 class DecisionApplied(_Event, frozen=True, kw_only=True, tag="decision_applied"):
-    """What became of a decision, an undo or a restore, file by file. `failed_hunks`: those for which it did
-    not happen, because their file failed.
-    """
-
     decision_id: str
     files: tuple[FileResult, ...] = ()
-    failed_hunks: tuple[str, ...] = ()
-
-
-class FileNoted(_Event, frozen=True, kw_only=True, tag="file_noted"):
-    """A later word on one file of a decision: its edit was sent to the editor, the buffer that held it was
-    saved, or what a time-out left unknown was found out.
-    """
-
-    decision_id: str
-    file: FileResult
-
-
-class HunkSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """Which lines of a hunk the file was found to hold: all as proposed (`whole`), or those of these numbers
-    (none: it is as before).
-    """
-
-    hunk_id: str
-    whole: bool = False
-    old: tuple[int, ...] = ()
-    new: tuple[int, ...] = ()
-
-
-class HunksSeen(_Event, frozen=True, kw_only=True, tag="hunks_seen"):
-    """The text of a file says otherwise than the decisions: an accepted hunk was taken back in the editor (its
-    undo, a buffer closed without saving) and is proposed again, or a proposed one is there already.
-    """
-
-    path: str
-    hunks: tuple[HunkSeen, ...]
 
 
 class UndoRecorded(_Event, frozen=True, kw_only=True, tag="undo_recorded"):
@@ -401,32 +349,6 @@ class UndoRecorded(_Event, frozen=True, kw_only=True, tag="undo_recorded"):
     undo_id: str
     decision_id: str
     files: tuple[FileIntent, ...] = ()
-    by: str = ""
-
-
-class CheckpointTaken(_Event, frozen=True, kw_only=True, tag="checkpoint_taken"):
-    """The workspace as the user saw it, unsaved buffers included, right before `subject` (a decision, an undo,
-    a restore) changed it. The start of a run needs none: that is its base.
-    """
-
-    checkpoint_id: str
-    snapshot: str
-    before: CheckpointBefore
-    subject: str = ""
-    files: int = 0
-    left_out: tuple[LeftOut, ...] = ()
-
-
-class RestoreRecorded(_Event, frozen=True, kw_only=True, tag="restore_recorded"):
-    """The intent to make files as they are in `snapshot`; its `decision_applied` follows under `restore_id`.
-    What it replaces is in the checkpoint `saved`.
-    """
-
-    restore_id: str
-    checkpoint_id: str
-    snapshot: str
-    saved: str
-    paths: tuple[str, ...]
     by: str = ""
 
 
@@ -464,10 +386,6 @@ Event = (
     | DecisionRecorded
     | DecisionApplied
     | UndoRecorded
-    | FileNoted
-    | HunksSeen
-    | CheckpointTaken
-    | RestoreRecorded
 )
 
 

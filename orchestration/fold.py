@@ -11,15 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from orchestration import events as ev
-from orchestration.run import (
-    CheckpointState,
-    DecisionState,
-    GateState,
-    RunState,
-    SeenState,
-    TaskState,
-    Transcript,
-)
+from orchestration.run import DecisionState, GateState, RunState, TaskState, Transcript
 from providers.messages import ToolResult, tool_results
 
 
@@ -96,12 +88,8 @@ def _definitions(state: RunState, event: ev.DefinitionsPinned, _time: float) -> 
     state.roles, state.tools = event.roles, event.tools
 
 
-def _snapshot(state: RunState, event: ev.SnapshotTaken, time: float) -> None:
+def _snapshot(state: RunState, event: ev.SnapshotTaken, _time: float) -> None:
     state.base, state.left_out, state.dirty = event.snapshot, event.left_out, event.dirty
-    start = f"start-{state.run_id}"
-    state.checkpoints[start] = CheckpointState(
-        start, event.snapshot, "run", state.run_id, event.files, time, event.left_out
-    )
 
 
 def _plan_proposed(state: RunState, event: ev.PlanProposed, _time: float) -> None:
@@ -268,24 +256,14 @@ def _changes(state: RunState, event: ev.ChangesProposed, _time: float) -> None:
 
 def _decision(state: RunState, event: ev.DecisionRecorded, time: float) -> None:
     state.decisions[event.decision_id] = DecisionState(
-        event.decision_id,
-        event.decision,
-        event.hunk_ids,
-        event.files,
-        time=time,
-        by=event.by,
-        parts=event.parts,
+        event.decision_id, event.decision, event.hunk_ids, event.files, time=time
     )
 
 
 def _decision_applied(state: RunState, event: ev.DecisionApplied, _time: float) -> None:
     if decision := state.decisions.get(event.decision_id):
-        state.decisions[event.decision_id] = replace_decision(
-            decision, results=event.files, applied=True, failed_hunks=event.failed_hunks
-        )
+        state.decisions[event.decision_id] = replace_decision(decision, results=event.files, applied=True)
         return
-    state.open_undos.pop(event.decision_id, None)
-    state.open_restores.pop(event.decision_id, None)
     undone = state.decisions.get(state.undos.get(event.decision_id, ""))
     if undone and not any(result.outcome in {"conflict", "unknown"} for result in event.files):
         state.decisions[undone.decision_id] = replace_decision(undone, undone=True)
@@ -293,27 +271,6 @@ def _decision_applied(state: RunState, event: ev.DecisionApplied, _time: float) 
 
 def _undo(state: RunState, event: ev.UndoRecorded, _time: float) -> None:
     state.undos[event.undo_id] = event.decision_id
-    state.open_undos[event.undo_id] = event
-
-
-def _file_noted(state: RunState, event: ev.FileNoted, _time: float) -> None:
-    if decision := state.decisions.get(event.decision_id):
-        others = tuple(result for result in decision.results if result.path != event.file.path)
-        state.decisions[event.decision_id] = replace_decision(decision, results=(*others, event.file))
-
-
-def _hunks_seen(state: RunState, event: ev.HunksSeen, _time: float) -> None:
-    state.seen.update({hunk.hunk_id: SeenState(hunk, len(state.decisions)) for hunk in event.hunks})
-
-
-def _checkpoint(state: RunState, event: ev.CheckpointTaken, time: float) -> None:
-    state.checkpoints[event.checkpoint_id] = CheckpointState(
-        event.checkpoint_id, event.snapshot, event.before, event.subject, event.files, time, event.left_out
-    )
-
-
-def _restore(state: RunState, event: ev.RestoreRecorded, _time: float) -> None:
-    state.open_restores[event.restore_id] = event
 
 
 _STEPS: dict[type, Callable[[RunState, Any, float], None]] = {
@@ -348,8 +305,4 @@ _STEPS: dict[type, Callable[[RunState, Any, float], None]] = {
     ev.DecisionRecorded: _decision,
     ev.DecisionApplied: _decision_applied,
     ev.UndoRecorded: _undo,
-    ev.FileNoted: _file_noted,
-    ev.HunksSeen: _hunks_seen,
-    ev.CheckpointTaken: _checkpoint,
-    ev.RestoreRecorded: _restore,
 }

@@ -62,30 +62,6 @@ class DecisionState:
     applied: bool = False
     undone: bool = False
     time: float = 0.0
-    by: str = ""
-    parts: tuple[ev.HunkPart, ...] = ()
-    failed_hunks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SeenState:
-    """A hunk as its file was found to hold it after the first `decisions` decisions of the run."""
-
-    hunk: ev.HunkSeen
-    decisions: int
-
-
-@dataclass(frozen=True, slots=True)
-class CheckpointState:
-    """A state of the workspace that can be had back. `time`: Unix seconds."""
-
-    checkpoint_id: str
-    snapshot: str
-    before: ev.CheckpointBefore
-    subject: str
-    files: int
-    time: float
-    left_out: tuple[ev.LeftOut, ...] = ()
 
 
 @dataclass(slots=True)
@@ -107,7 +83,7 @@ class Transcript:
 @dataclass(slots=True)
 class RunState:
     """`joins`: by task id (empty: the final tree), the conflict tasks that were put before it.
-    `open_undos`, `open_restores`: intents whose outcome is not recorded (yet). `usage_incomplete`: calls broke off whose cost is unknown, so `usage` is a lower bound.
+    `usage_incomplete`: calls broke off whose cost is unknown, so `usage` is a lower bound.
     """
 
     run_id: str
@@ -140,10 +116,6 @@ class RunState:
     changes: ev.ChangesProposed | None = None
     decisions: dict[str, DecisionState] = field(default_factory=dict)
     undos: dict[str, str] = field(default_factory=dict)
-    seen: dict[str, SeenState] = field(default_factory=dict)
-    checkpoints: dict[str, CheckpointState] = field(default_factory=dict)
-    open_undos: dict[str, ev.UndoRecorded] = field(default_factory=dict)
-    open_restores: dict[str, ev.RestoreRecorded] = field(default_factory=dict)
     cancelled: bool = False
     exhausted: ev.BudgetExhausted | None = None
     epoch: int = 0
@@ -163,10 +135,6 @@ class RunState:
             finding_tasks=dict(self.finding_tasks),
             decisions=dict(self.decisions),
             undos=dict(self.undos),
-            seen=dict(self.seen),
-            checkpoints=dict(self.checkpoints),
-            open_undos=dict(self.open_undos),
-            open_restores=dict(self.open_restores),
         )
 
     def counts(self) -> dict[str, int]:
