@@ -17,7 +17,7 @@ from orchestration.budget import Spending
 from orchestration.definitions import Definitions
 from orchestration.engine_ports import EnginePorts
 from orchestration.fold import transcript
-from orchestration.gating import pass_gates
+from orchestration.gating import Gating
 from orchestration.graph_model import TaskSpec
 from orchestration.live_run import LiveRun
 from orchestration.results import Results
@@ -60,6 +60,7 @@ class Attempts:
         self._live = live
         self._definitions = definitions
         self._results = results
+        self._gating = Gating(ports, live)
         self._spending = spending
         self._child_starts: dict[str, str] = {}
 
@@ -176,14 +177,8 @@ class Attempts:
         if changed:
             await live.record(*pending)
             pending = ()
-        verdict = await pass_gates(
-            self._ports,
-            live,
-            spec=spec,
-            attempt=start.attempt,
-            start=start.snapshot,
-            tree=result,
-            changed=changed,
+        verdict = await self._gating.judge(
+            spec, attempt=start.attempt, start=start.snapshot, tree=result, changed=changed
         )
         if verdict.blocked is not None:
             blocked = verdict.blocked

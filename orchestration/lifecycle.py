@@ -11,7 +11,7 @@ from orchestration.budget import Spending, SpentError
 from orchestration.definitions import Definitions, guided, pin, pinned
 from orchestration.engine_ports import EnginePorts
 from orchestration.errors import AntiphonError, PlanError
-from orchestration.gating import Verdict, pass_gates
+from orchestration.gating import Gating, Verdict
 from orchestration.graph import problems
 from orchestration.graph_model import TaskSpec
 from orchestration.live_run import LiveRun
@@ -33,6 +33,7 @@ class Lifecycle:
         self.scheduler: Scheduler | None = None
         self._ports = ports
         self._live = live
+        self._gating = Gating(ports, live)
         options = live.state.options
         assert options is not None
         self._options = options
@@ -134,6 +135,7 @@ class Lifecycle:
                         "repair", feedback=verdict.blocked.feedback or verdict.blocked.detail
                     ),
                     depends_on=results.ends(),
+                    tests=verdict.blocked.failed,
                     kind="repair",
                 )
                 if await self._extra_task(scheduler, repair):
@@ -160,9 +162,7 @@ class Lifecycle:
     async def _final_gates(self, final: str) -> Verdict:
         base = self._live.state.base
         changed = tuple(path for path, _, _ in self._ports.objects.diff(base, final))
-        return await pass_gates(
-            self._ports, self._live, spec=None, attempt=0, start=base, tree=final, changed=changed
-        )
+        return await self._gating.judge(None, attempt=0, start=base, tree=final, changed=changed)
 
     # --- the end ---------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from orchestration.agents.roles import packaged_roles
 from orchestration.engine_ports import EnginePorts
 from orchestration.quality.difference import DifferenceReview, review_difference
-from orchestration.quality.gates import GateContext
+from orchestration.quality.gates import GateContext, always
 from orchestration.quality.reviewer import Reviewer
 from orchestration.workspace.objects import Change, Entry, ObjectStore
 from orchestration.workspace.user_history import Revision, UserHistory
@@ -61,7 +61,9 @@ async def review_workspace(ports: EnginePorts, base: str | None, model: str | No
         tree=taken.snapshot,
         changed=changed,
         spec=None,
-        cannot_run="" if ports.trusted() else "the workspace is not trusted (antiphon trust, or --trust)",
+        why_not=always(
+            "" if ports.trusted() else "the workspace is not trusted (antiphon trust, or --trust)"
+        ),
         approve=_nobody,
         settings=ports.quality,
         baseline=ports.baseline,

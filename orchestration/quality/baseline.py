@@ -1,7 +1,12 @@
-"""What the tests did before a change: results by (tree, test file), remembered while a run lives, and
-beyond it when a cache is given. Parallel gates that need the same result run it once.
+"""What all gates of an engine share: what tests did in trees that were run before, which passed for the
+tasks of a run, and how many may run at once.
+
+Results hold for one tree and one way to run tests. They are not carried over to another tree that agrees
+in a test's own files only: tests read what lies elsewhere, and start programs that do, and nobody sees it.
 """
 
+import os
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -14,6 +19,8 @@ from orchestration.quality.runners.contract import Case, CaseOutcome
 Results = Mapping[str, Mapping[str, CaseOutcome]]
 """By test file, what each of its tests did, by id."""
 _DECODER: msgspec.json.Decoder[dict[str, CaseOutcome]] = msgspec.json.Decoder(dict[str, CaseOutcome])
+_MOST_FILES = 5_000
+_MOST_RUNS = 50
 
 
 class BaselineCache(Protocol):
@@ -25,14 +32,18 @@ class BaselineCache(Protocol):
 
 
 class Baseline:
-    """One per run, shared by all its gates."""
+    """One per engine. Parallel gates that need the same result of a start run it once."""
 
-    def __init__(self, cache: BaselineCache | None = None) -> None:
+    def __init__(self, cache: BaselineCache | None = None, *, slots: int | None = None) -> None:
+        """`slots`: how many runs of tests there are at once; by default two more than processors, since tests
+        wait, too.
+        """
         self.references = References()
+        self.slots = anyio.CapacityLimiter(slots or (os.cpu_count() or 1) + 2)
         self._cache = cache
-        self._known: dict[str, Mapping[str, CaseOutcome]] = {}
+        self._known: OrderedDict[str, Mapping[str, CaseOutcome]] = OrderedDict()
         self._pending: dict[str, anyio.Event] = {}
-        self._passed: dict[str, None] = {}
+        self._passed: OrderedDict[str, dict[str, None]] = OrderedDict()
 
     async def of(
         self, tree: str, paths: Sequence[str], run: Callable[[Sequence[str]], Awaitable[Results]]
@@ -56,6 +67,10 @@ class Baseline:
             found.update(self._known.get(_key(tree, path), {}))
         return found
 
+    def known(self, tree: str, path: str) -> Mapping[str, CaseOutcome] | None:
+        """What the tests of a file did in `tree`, if that is known. Runs nothing."""
+        return self._known.get(_key(tree, path))
+
     def known_failures(self, tree: str, case_ids: Iterable[str]) -> frozenset[str]:
         """Of these tests, those known to have failed in `tree`. Runs nothing."""
         return frozenset(
@@ -70,7 +85,7 @@ class Baseline:
         for path in paths:
             key = _key(tree, path)
             if key not in self._known and (body := await self._cache.get(key)) is not None:
-                self._known[key] = _DECODER.decode(body)
+                self._remember(key, _DECODER.decode(body))
 
     async def _run(
         self, tree: str, paths: Sequence[str], run: Callable[[Sequence[str]], Awaitable[Results]]
@@ -81,7 +96,7 @@ class Baseline:
         try:
             for path, outcomes in (await run(paths)).items():
                 key = _key(tree, path)
-                self._known[key] = dict(outcomes)
+                self._remember(key, dict(outcomes))
                 if self._cache is not None:
                     await self._cache.put(key, msgspec.json.encode(dict(outcomes)))
         finally:
@@ -89,16 +104,34 @@ class Baseline:
                 del self._pending[_key(tree, path)]
             done.set()
 
-    def remember_passed(self, cases: Iterable[Case]) -> None:
-        """Tests that passed for a task: the final tree must not fail them, whatever the base did."""
-        self._passed.update((case.id, None) for case in cases if case.outcome == "passed")
+    def remember(self, tree: str, paths: Iterable[str], cases: Iterable[Case]) -> None:
+        """`cases`: all results of these whole files in `tree`."""
+        found: dict[str, dict[str, CaseOutcome]] = {path: {} for path in paths}
+        for case in cases:
+            if case.path in found:
+                found[case.path][case.id] = case.outcome
+        for path, outcomes in found.items():
+            self._remember(_key(tree, path), outcomes)
 
-    def has_passed(self, case_id: str) -> bool:
-        return case_id in self._passed
+    def _remember(self, key: str, outcomes: Mapping[str, CaseOutcome]) -> None:
+        self._known[key] = outcomes
+        self._known.move_to_end(key)
+        while len(self._known) > _MOST_FILES:
+            self._known.popitem(last=False)
 
-    @property
-    def knows_passed(self) -> bool:
-        return bool(self._passed)
+    def remember_passed(self, run: str, cases: Iterable[Case]) -> None:
+        """Tests that passed for a task of a run: its final tree must not fail them, whatever the base did."""
+        passed = self._passed.setdefault(run, {})
+        passed.update((case.id, None) for case in cases if case.outcome == "passed")
+        self._passed.move_to_end(run)
+        while len(self._passed) > _MOST_RUNS:
+            self._passed.popitem(last=False)
+
+    def has_passed(self, run: str, case_id: str) -> bool:
+        return case_id in self._passed.get(run, {})
+
+    def knows_passed(self, run: str) -> bool:
+        return bool(self._passed.get(run))
 
 
 def _key(tree: str, path: str) -> str:

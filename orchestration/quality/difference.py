@@ -14,6 +14,7 @@ from orchestration.quality.feedback import counted
 from orchestration.quality.finding import Finding
 from orchestration.quality.findings import identify, on_changed_lines
 from orchestration.quality.gates import GateContext, GateReport
+from orchestration.quality.processes import Processes
 from orchestration.quality.reviewer import Reviewer
 from orchestration.quality.session import open_bench
 from orchestration.quality.syntax import SyntaxGate
@@ -58,11 +59,20 @@ async def analyze(context: GateContext, analyzers: Sequence[Analyzer]) -> Differ
     }
     if not concerned:
         return DifferenceReview(())
-    if context.cannot_run:
-        return DifferenceReview((), (f"{', '.join(concerned)} did not run: {context.cannot_run}",))
+    processes = Processes(context.launcher, context.environ, context.root)
+    notes = []
+    for analyzer in analyzers:
+        if analyzer.name in concerned and not await context.executor.run(
+            analyzer.is_installed, context.root, context.settings, processes
+        ):
+            notes.append(f"{analyzer.name} is not installed")
+            del concerned[analyzer.name]
+    if not concerned:
+        return DifferenceReview((), tuple(notes))
+    if why_not := await context.why_not():
+        return DifferenceReview((), (*notes, f"{', '.join(concerned)} did not run: {why_not}"))
     view = await context.executor.run(TreeView, context.store, context.tree)
     found: list[Finding] = []
-    notes = []
     async with open_bench(context, context.tree, view) as bench:
         for analyzer in analyzers:
             if analyzer.name in concerned:

@@ -21,6 +21,10 @@ from orchestration.workspace.launcher import ProcessLauncher
 from orchestration.workspace.objects import ObjectStore
 
 Approve = Callable[[str, str], Awaitable[bool]]
+WhyNot = Callable[[], Awaitable[str]]
+"""Why no process of the workspace's may start; empty when one may. May ask a person: gates call it only
+when they have something to start.
+"""
 
 
 class Checkout(Protocol):
@@ -47,10 +51,10 @@ class GateContext:
     (the base and its dependencies' results), and its result. `changed` are the paths that differ between
     `start` and `tree`. For the final merged tree `spec` is None and `start` is the base.
 
-    `root` is the user's workspace, read to find interpreters and never written. `cannot_run` says why no
-    process may start (untrusted, approval `never`); empty: they may. `approve(subject, detail)` asks a
-    person about a protected change and is false where nobody can be asked. `merged` are the specs of the
-    merged tasks, for the final tree. `environ` is where programs are looked for (PATH, VIRTUAL_ENV).
+    `root` is the user's workspace, read to find interpreters and never written. `why_not()` says why no
+    process may start (untrusted, approval `never`). `approve(subject, detail)` asks a person about a
+    protected change and is false where nobody can be asked. `run` is the run's id. `merged` are the specs
+    of its merged tasks, for the final tree. `environ` is where programs are looked for (PATH, VIRTUAL_ENV).
     """
 
     store: ObjectStore
@@ -64,10 +68,11 @@ class GateContext:
     tree: str
     changed: tuple[str, ...]
     spec: TaskSpec | None
-    cannot_run: str
+    why_not: WhyNot
     approve: Approve
     settings: QualitySettings
     baseline: Baseline
+    run: str = ""
     merged: tuple[TaskSpec, ...] = ()
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
@@ -75,7 +80,8 @@ class GateContext:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateReport:
     """`detail` is one line for people; `feedback` is for the model (at most about 6 kB; empty unless
-    blocked). `outcome` is never `ask`: a gate asks inside and reports what came of it.
+    blocked). `outcome` is never `ask`: a gate asks inside and reports what came of it. `failed` are the
+    tests that block, by which a plan could name them.
     """
 
     gate: str
@@ -84,6 +90,7 @@ class GateReport:
     feedback: str = ""
     findings: tuple[Finding, ...] = field(default=())
     seconds: float = 0.0
+    failed: tuple[str, ...] = ()
 
 
 class Gate(Protocol):
@@ -92,6 +99,15 @@ class Gate(Protocol):
 
     async def check(self, context: GateContext) -> GateReport:
         """Judges; raises only on cancellation and faults of our own, never for what it judges."""
+
+
+def always(reason: str) -> WhyNot:
+    """The answer where nobody is asked."""
+
+    async def why_not() -> str:
+        return reason
+
+    return why_not
 
 
 def standard_gates(settings: QualitySettings) -> tuple[Gate, ...]:

@@ -4,8 +4,9 @@ What fails runs once more before it counts; what still fails is compared with th
 only then. Protected changes, plans and people are the tests gate's business (`tests_gate.py`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from orchestration.events import GateOutcome
 from orchestration.quality.baseline import Results
@@ -23,6 +24,7 @@ from orchestration.quality.tree_view import TreeView
 NAME = "tests"
 _MOST_AGAIN = 200
 """Failures beyond which nobody can speak of unsteady tests."""
+_MOST_NAMED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,15 @@ class Verdict(Exception):  # noqa: N818 - not an error: it carries a report up
 
 class Check:
     """One judgement of one tree: `run` in its checkout, then `judge` when that is given back, since the
-    start may need a checkout, too. `seen`: the last result of each test.
+    start may need a checkout, too. `seen`: the last result of each test; `whole`: the files all of whose
+    tests have one.
     """
 
     def __init__(self, context: GateContext, plan: Plan) -> None:
         self._context = context
         self._plan = plan
         self.seen: dict[str, Case] = {}
+        self.whole: list[str] = []
         self._own_passed = 0
         self._others: dict[str, Case] = {}
         self._no_result: tuple[SessionResult, list[str]] | None = None
@@ -69,20 +73,20 @@ class Check:
         if selection.own:
             await self._run_own(session, selection.own)
         if selection.affected and self._no_result is None:
-            targets = [Target(path) for path in selection.affected]
-            result = await session.run(targets, self._context.settings.timeout_s)
+            result = await self._run(session, [Target(path) for path in selection.affected], limited=True)
             self._others.update(result.cases)
             if result.problems and (self._plan.whole or not result.slow):
                 self._no_result = (result, list(selection.affected))
             elif result.problems:
                 self._notes.append(result.problems[0])
-        start = self._context.store.tree_of(self._context.start)
-        old = self._context.baseline.known_failures(start, self._others)
+        old = self._context.baseline.known_failures(
+            same_runs(self._context, self._context.start), self._others
+        )
         await self._again(session, self._others, old)
 
     async def _run_own(self, session: Session, own: Sequence[Target]) -> None:
         command = bool(self._context.settings.test_command)
-        result = await session.run(own if command else [Target(target.path) for target in own])
+        result = await self._run(session, own if command else [Target(target.path) for target in own])
         mine: dict[str, Case] = {}
         for case in result.cases.values():
             (mine if any(target.holds(case.id) for target in own) else self._others)[case.id] = case
@@ -99,6 +103,32 @@ class Check:
         self._own_passed = sum(case.outcome == "passed" for case in mine.values())
         if not self._own_passed:
             raise Verdict(report("not_run", f"all {counted(len(mine), 'own test')} are skipped"))
+
+    async def _run(
+        self, session: Session, targets: Sequence[Target], *, limited: bool = False
+    ) -> SessionResult:
+        """Runs them; on the final tree, only those that did not pass in an equal tree before."""
+        known = self._known(targets) if self._context.spec is None else {}
+        left = [target for target in targets if target.path not in known]
+        result = await session.run(left, self._context.settings.timeout_s if limited else None)
+        for path, outcomes in known.items():
+            result.cases.update((case_id, Case(case_id, outcome)) for case_id, outcome in outcomes.items())
+            self.whole.append(path)
+        if known:
+            self._notes.append(f"{counted(len(known), 'file')} known from an equal tree")
+        if not result.problems:
+            self.whole += [target.path for target in left if not target.nodes]
+        return result
+
+    def _known(self, targets: Iterable[Target]) -> dict[str, Mapping[str, CaseOutcome]]:
+        """The results of whole files in an equal tree, where none of their tests failed."""
+        runs = same_runs(self._context, self._context.tree)
+        found = {}
+        for target in targets:
+            outcomes = self._context.baseline.known(runs, target.path)
+            if outcomes and not target.nodes and "failed" not in outcomes.values():
+                found[target.path] = outcomes
+        return found
 
     def _own_failed(self, failed: Sequence[Case], count: int) -> Verdict:
         lacking = [missing_dependency(self._plan.after, case) for case in failed]
@@ -128,7 +158,8 @@ class Check:
         if _was_fine(before, case):
             return True
         final = self._context.spec is None
-        return final and case.outcome == "failed" and self._context.baseline.has_passed(case.id)
+        passed = self._context.baseline.has_passed(self._context.run, case.id)
+        return final and case.outcome == "failed" and passed
 
     def _doubt(self, worse: Sequence[Case], before: Mapping[str, CaseOutcome] | str) -> None:
         """Raises where it is not known whether something broke."""
@@ -156,7 +187,7 @@ class Check:
         limit = context.settings.timeout_s
         async with open_session(context, context.start, plan.before, plan.runners) as session:
             began = context.clock.monotonic()
-            result = await session.run([Target(path) for path in known], limit)
+            result = await session.run([Target(path) for path in known], limit, alone=True)
             taken = context.clock.monotonic() - began
         return bool(result.cases) and not result.problems and taken < limit / 2
 
@@ -181,7 +212,8 @@ class Check:
 
         async def run(files: Sequence[str]) -> Results:
             async with open_session(context, context.start, plan.before, plan.runners) as session:
-                result = await session.run([Target(path) for path in files], context.settings.baseline_s)
+                targets = [Target(path) for path in files]
+                result = await session.run(targets, context.settings.baseline_s, alone=True)
             if not result.slow:
                 problems.extend(result.problems)
             found: dict[str, dict[str, CaseOutcome]] = {}
@@ -191,8 +223,7 @@ class Check:
                 found.setdefault(case.path, {})[case.id] = case.outcome
             return found
 
-        tree = context.store.tree_of(context.start)
-        outcomes = await context.baseline.of(tree, known, run)
+        outcomes = await context.baseline.of(same_runs(context, context.start), known, run)
         left = [path for path in known if not any(is_below(case_id, path) for case_id in outcomes)]
         if left and not problems:
             self._notes.append(f"{counted(len(left), 'file')} had no result before within the time")
@@ -213,7 +244,7 @@ class Check:
         for case in failed:
             targets.setdefault(case.path, []).append(case.id.partition("::")[2])
         again = await session.run(
-            [Target(path, () if "" in nodes else tuple(nodes)) for path, nodes in targets.items()]
+            [Target(path, () if "" in nodes else tuple(nodes)) for path, nodes in targets.items()], alone=True
         )
         for case in failed:
             second = again.cases.get(case.id)
@@ -228,7 +259,15 @@ class Check:
         text = failures(title, cases)
         if self._plan.protected:
             text = trimmed(f"{text}\n\n{protected_note(self._plan.protected)}", LIMIT + 800)
-        return Verdict(report("blocked", detail, text))
+        failed = () if self._plan.whole else tuple(case.id for case in cases[:_MOST_NAMED])
+        return Verdict(report("blocked", detail, text, failed))
+
+
+def same_runs(context: GateContext, tree: str) -> str:
+    """Equal for runs that must have equal results: the same files, run in the same way."""
+    settings = context.settings
+    way = (settings.test_command, settings.setup_command, settings.interpreter)
+    return f"{context.store.tree_of(tree)}/{sha256(repr(way).encode()).hexdigest()[:16]}"
 
 
 def _not_found(own: Sequence[Target], result: SessionResult) -> dict[str, Case]:
@@ -261,8 +300,9 @@ def protected_note(changes: Sequence[Protected]) -> str:
     )
 
 
-def report(outcome: GateOutcome, detail: str, feedback: str = "") -> GateReport:
-    return GateReport(gate=NAME, outcome=outcome, detail=" ".join(detail.split()), feedback=feedback)
+def report(outcome: GateOutcome, detail: str, feedback: str = "", failed: tuple[str, ...] = ()) -> GateReport:
+    line = " ".join(detail.split())
+    return GateReport(gate=NAME, outcome=outcome, detail=line, feedback=feedback, failed=failed)
 
 
 def _names(cases: Sequence[Case]) -> str:

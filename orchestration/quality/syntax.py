@@ -57,7 +57,7 @@ async def _judge(
         parsed += checked
         broken += faults
         if refused and not broken:
-            why = f"{named(refused)} could not be checked: {context.cannot_run}"
+            why = f"{named(list(refused))} could not be checked: {next(iter(refused.values()))}"
             return GateReport(gate=NAME, outcome="not_run", detail=why)
     broken = [fault for fault in broken if not await _newer_python(context, fault)]
     if broken:
@@ -98,10 +98,11 @@ def _was_broken(context: GateContext, path: str, parser: Parser) -> bool:
 
 async def _with_tools(
     context: GateContext, files: Iterable[tuple[str, Checker, str]]
-) -> tuple[int, list[_Broken], list[str], list[str]]:
-    """How many parsed, which did not, what was not checked and why, and what may not be checked."""
+) -> tuple[int, list[_Broken], list[str], dict[str, str]]:
+    """How many parsed, which did not, what was not checked and why, and what may not be checked and why."""
     processes = _processes(context)
-    checked, broken, refused = 0, [], []
+    checked, broken = 0, []
+    refused: dict[str, str] = {}
     absent: dict[str, None] = {}
     async with scratch_folder(context.executor) as scratch:
         for path, checker, text in files:
@@ -109,8 +110,8 @@ async def _with_tools(
             if program is None:
                 absent[f"{checker.language} not checked, since {checker.tool} is not on PATH"] = None
                 continue
-            if context.cannot_run:
-                refused.append(path)
+            if why_not := await context.why_not():
+                refused[path] = why_not
                 continue
             fault = await check_file(checker, program, text, scratch, processes, context.executor)
             if fault is not None:
@@ -128,13 +129,13 @@ async def _with_tools(
 
 async def _newer_python(context: GateContext, broken: _Broken) -> bool:
     """True when the workspace's own Python can parse what ours cannot."""
-    if broken.language != "Python" or context.cannot_run:
+    if broken.language != "Python":
         return False
     processes = _processes(context)
     python = await context.executor.run(
         find_python, (context.root,), folder_of(broken.path), context.settings, context.environ, processes
     )
-    if isinstance(python, str):
+    if isinstance(python, str) or await context.why_not():
         return False
     async with scratch_folder(context.executor) as scratch:
         file = scratch / "file.py"

@@ -12,7 +12,7 @@ from dataclasses import replace
 from orchestration.errors import AntiphonError
 from orchestration.quality.feedback import LIMIT, counted, failures, named, trimmed
 from orchestration.quality.gates import GateContext, GateReport
-from orchestration.quality.judging import NAME, Check, Plan, Verdict, protected_note, report
+from orchestration.quality.judging import NAME, Check, Plan, Verdict, protected_note, report, same_runs
 from orchestration.quality.protection import Protected, protected_changes
 from orchestration.quality.runners.command import WHOLE, CommandRunner
 from orchestration.quality.runners.contract import Runner, Target, find_tests, runner_of
@@ -45,8 +45,8 @@ class TestsGate:
         plan = await context.executor.run(_plan, context, self._runners)
         if plan.selection.empty and not plan.protected:
             return report("not_applicable", "no tests concern the change")
-        if context.cannot_run:
-            return report("not_run", context.cannot_run)
+        if why_not := await context.why_not():
+            return report("not_run", why_not)
         try:
             found = await self._judge(context, plan)
         except Verdict as verdict:
@@ -66,7 +66,8 @@ class TestsGate:
         async with open_session(context, context.tree, plan.after, plan.runners) as session:
             await check.run(session)
         summary = await check.judge()
-        context.baseline.remember_passed(check.seen.values())
+        context.baseline.remember(same_runs(context, context.tree), check.whole, check.seen.values())
+        context.baseline.remember_passed(context.run, check.seen.values())
         return report("passed", summary)
 
 
@@ -82,7 +83,7 @@ def _plan(context: GateContext, runners: tuple[Runner, ...]) -> Plan:
         is_new=lambda path: path not in before,
         references=context.baseline.references,
         hints=() if context.spec is None else context.spec.paths,
-        strict=context.spec is not None or not (names or context.baseline.knows_passed),
+        strict=context.spec is not None or not (names or context.baseline.knows_passed(context.run)),
     )
     # What tasks changed of the tests was decided at their own gates; the final tree is not asked about.
     protected: tuple[Protected, ...] = ()

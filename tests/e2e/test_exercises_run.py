@@ -24,8 +24,9 @@ def server() -> Iterator[ModelServer]:
 
 
 @pytest.fixture
-def antiphon(tmp_path: Path, server: ModelServer) -> Antiphon:
-    return Antiphon(tmp_path / "home", {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "test-key"})
+def antiphon(tmp_path: Path, server: ModelServer, python_with_pytest: Path) -> Antiphon:
+    variables = {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "test-key"}
+    return Antiphon(tmp_path / "home", {**variables, "VIRTUAL_ENV": str(python_with_pytest.parent.parent)})
 
 
 def every_byte(folder: Path) -> dict[str, str]:

@@ -36,9 +36,10 @@ def model() -> Iterator[ModelServer]:
 
 
 @pytest.fixture
-def client(tmp_path: Path, model: ModelServer) -> Iterator[LspClient]:
+def client(tmp_path: Path, model: ModelServer, python_with_pytest: Path) -> Iterator[LspClient]:
     home = tmp_path / "home"
     variables = {"OPENAI_BASE_URL": model.base_url, "OPENAI_API_KEY": "test-key"}
+    variables["VIRTUAL_ENV"] = str(python_with_pytest.parent.parent)
     client = LspClient(home, variables=variables)
     yield client
     client.kill()

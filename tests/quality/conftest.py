@@ -13,6 +13,6 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def setting(tmp_path: Path) -> AsyncIterator[Setting]:
+async def setting(tmp_path: Path, python_with_pytest: Path) -> AsyncIterator[Setting]:
     async with real_launcher(tmp_path) as launcher:
-        yield Setting(tmp_path, launcher, await Git.find(launcher))
+        yield Setting(tmp_path, launcher, await Git.find(launcher), python_with_pytest)

@@ -1,7 +1,6 @@
 """A small workspace to judge changes of: real processes, real checkouts, an object store in memory."""
 
 import os
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 from orchestration.edge import SystemClock, ThreadExecutor
 from orchestration.graph_model import TaskSpec
 from orchestration.quality.baseline import Baseline
-from orchestration.quality.gates import Gate, GateContext, GateReport
+from orchestration.quality.gates import Gate, GateContext, GateReport, always
 from orchestration.quality.runners import standard_runners
 from orchestration.quality.settings import QualitySettings
 from orchestration.quality.syntax import SyntaxGate
@@ -47,7 +46,7 @@ class CountingPool:
 class Setting:
     """`root` is the user's workspace on the disk; `change` judges an edit of its files by a gate."""
 
-    def __init__(self, folder: Path, launcher: LocalLauncher, git: Git) -> None:
+    def __init__(self, folder: Path, launcher: LocalLauncher, git: Git, python: Path) -> None:
         self.root = folder / "the workspace"
         self.root.mkdir()
         self.data = folder / "data"
@@ -61,7 +60,7 @@ class Setting:
             self.store, self.data, git, clock=SystemClock(), executor=self.executor, environment={}
         )
         self.baseline = Baseline()
-        self.settings = QualitySettings(interpreter=sys.executable, timeout_s=60)
+        self.settings = QualitySettings(interpreter=str(python), timeout_s=60)
         self.cannot_run = ""
         self.answer = False
         self.asked: list[tuple[str, str]] = []
@@ -106,7 +105,7 @@ class Setting:
             tree=tree,
             changed=tuple(path for path, _, _ in self.store.diff(start, tree)),
             spec=None if final else TaskSpec(id="t1", title="T", instructions="I", tests=tests),
-            cannot_run=self.cannot_run,
+            why_not=always(self.cannot_run),
             approve=self._approve,
             settings=self.settings,
             baseline=self.baseline,

@@ -71,16 +71,16 @@ async def test_a_declared_package_that_node_lacks(setting: Setting) -> None:
 
 
 async def test_a_script_that_hangs_only_now(setting: Setting) -> None:
-    setting.settings = replace(setting.settings, timeout_s=5)
+    setting.settings = replace(setting.settings, timeout_s=3)
     await setting.start({"wait.sh": "exit 0\n", "test_wait.sh": "sh ./wait.sh\n"})
     report = await setting.change({"wait.sh": "sleep 60\n"})
     assert report.outcome == "blocked"
-    assert "stopped after 5 s" in report.feedback
+    assert "stopped after 3 s" in report.feedback
 
 
 async def test_slow_other_tests_are_left_out_by_name_of_the_limit(setting: Setting) -> None:
-    setting.settings = replace(setting.settings, timeout_s=8)
-    slow = "import m, time\n" + "".join(f"def test_{n}():\n    time.sleep(1.5)\n" for n in range(8))
+    setting.settings = replace(setting.settings, timeout_s=5)
+    slow = "import m, time\n" + "".join(f"def test_{n}():\n    time.sleep(0.7)\n" for n in range(10))
     others = {f"test_other{n}.py": "import m\ndef test_o():\n    pass\n" for n in range(6)}
     await setting.start({"m.py": "", "test_m.py": TEST, "test_slow.py": slow, **others})
     report = await setting.change({"m.py": "x = 1\n"})
@@ -106,6 +106,42 @@ async def test_many_gates_at_once(setting: Setting) -> None:
             tasks.start_soon(judge, name, 1 if name in "ab" else 2)
     assert outcomes == {"a": "passed", "b": "passed", "c": "blocked", "d": "blocked"}
     assert setting.pool.held == 0
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+async def test_folders_run_side_by_side_within_a_bound(setting: Setting, slots: int) -> None:
+    """Each test says that it is there and waits for a word: with one slot it comes at once, with three when
+    all three are there.
+    """
+    setting.baseline = Baseline(slots=slots)
+    open_now, most, full = 0, 0, anyio.Event()
+
+    async def connected(stream: SocketStream) -> None:
+        nonlocal open_now, most
+        async with stream:
+            open_now += 1
+            most = max(most, open_now)
+            if open_now == slots:
+                full.set()
+            await full.wait()
+            await stream.send(b"x")
+            open_now -= 1
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0) as listener:
+        port = listener.extra(SocketAttribute.local_port)
+        test = (
+            "import m, socket\ndef test_m():\n    assert m.x\n"
+            f"    assert socket.create_connection(('127.0.0.1', {port}), 30).recv(1) == b'x'\n"
+        )
+        await setting.start(
+            {f"{name}/{path}": text for name in "abc" for path, text in (("m.py", ""), ("test_m.py", test))}
+        )
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(listener.serve, connected)
+            report = await setting.change({f"{name}/m.py": "x = 1\n" for name in "abc"})
+            tasks.cancel_scope.cancel()
+    assert (report.outcome, report.detail) == ("passed", "3 own tests passed"), report.feedback
+    assert most == slots
 
 
 async def test_a_cancelled_gate_leaves_nothing(setting: Setting) -> None:
@@ -180,7 +216,10 @@ async def test_the_base_is_run_once_for_many_and_kept_in_the_cache() -> None:
 
 def test_known_failures_and_passes() -> None:
     baseline = Baseline()
-    baseline.remember_passed([Case("a.py::x", "passed"), Case("a.py::y", "failed")])
-    assert baseline.has_passed("a.py::x")
-    assert not baseline.has_passed("a.py::y")
+    baseline.remember_passed("run-1", [Case("a.py::x", "passed"), Case("a.py::y", "failed")])
+    assert baseline.has_passed("run-1", "a.py::x")
+    assert not baseline.has_passed("run-1", "a.py::y")
+    assert not baseline.has_passed("run-2", "a.py::x"), "what another run made is not here"
+    assert baseline.knows_passed("run-1")
+    assert not baseline.knows_passed("run-2")
     assert baseline.known_failures("T", ["a.py::x"]) == frozenset()

@@ -118,6 +118,9 @@ async def test_what_cannot_be_analyzed_is_said(setting: Setting) -> None:
     assert review.notes == ("ruff is not installed",)
     setting.cannot_run = "the workspace is not trusted"
     review = await review_difference(setting.context({"a.py": "import (\n"}))
+    assert review.notes == ("ruff is not installed",), "nobody is asked for what is not there"
+    setting.settings = replace(setting.settings, ruff=sys.executable)
+    review = await review_difference(setting.context({"a.py": "import (\n"}))
     assert review.notes == ("ruff did not run: the workspace is not trusted",)
     assert [item.rule for item in review.findings] == ["syntax-error"]
 

@@ -52,11 +52,11 @@ async def test_node(setting: Setting) -> None:
 
 @needs("node")
 async def test_a_node_test_that_hangs(setting: Setting) -> None:
-    setting.settings = replace(setting.settings, timeout_s=6)
+    setting.settings = replace(setting.settings, timeout_s=4)
     await setting.start({"area.mjs": "", "area.test.mjs": NODE_TEST})
     report = await setting.change({"area.mjs": "export const area = () => { for (;;); };\n"})
     assert report.outcome in {"blocked", "not_run"}
-    assert "6 s" in report.detail + report.feedback
+    assert "4 s" in report.detail + report.feedback
 
 
 @needs("node")

@@ -1,12 +1,12 @@
 """Python projects of all shapes: interpreters, unittest, folders, editable installs, hanging tests."""
 
 import sys
-import venv
 from dataclasses import replace
-from pathlib import Path
 
+import anyio
 import pytest
 
+from tests.python_environments import bare_environment
 from tests.quality.setting import Setting
 
 pytestmark = pytest.mark.anyio
@@ -34,11 +34,6 @@ class Half(unittest.TestCase):
 RIGHT = "def half(n):\n    if n % 2:\n        raise ValueError(n)\n    return n // 2\n"
 
 
-def bare_environment(folder: Path) -> None:
-    """A virtual environment of the workspace without pytest."""
-    venv.create(folder, symlinks=True, with_pip=False)
-
-
 async def test_unittest_where_the_environment_has_no_pytest(setting: Setting) -> None:
     setting.settings = replace(setting.settings, interpreter="")
     bare_environment(setting.root / ".venv")
@@ -61,6 +56,15 @@ async def test_tests_for_pytest_in_an_environment_without_it_are_not_run(setting
     assert report.outcome == "not_run"
     assert "test_m.py needs pytest" in report.detail
     assert ".venv/bin/python" in report.detail
+
+
+async def test_a_file_that_imports_an_absent_pytest_has_not_failed(setting: Setting) -> None:
+    setting.settings = replace(setting.settings, interpreter=str(bare_environment(setting.data / "bare")))
+    test = "import pytest, m\n\ndef test_m():\n    assert m.x\n"
+    await setting.start({"m.py": "", "test_m.py": test})
+    report = await setting.change({"m.py": "x = 1\n"}, "test_m.py")
+    assert report.outcome == "not_run"
+    assert "test_m.py needs pytest" in report.detail
 
 
 async def test_an_interpreter_that_is_missing_is_named(setting: Setting) -> None:
@@ -147,16 +151,22 @@ async def test_tests_that_load_the_workspaces_own_code_are_not_trusted(setting: 
 
 
 async def test_a_test_that_hangs_has_failed_and_is_named(setting: Setting) -> None:
-    setting.settings = replace(setting.settings, timeout_s=8)
+    setting.settings = replace(setting.settings, timeout_s=6)
     await setting.start(
         {"m.py": "", "test_m.py": "import m\ndef test_a():\n    pass\ndef test_m():\n    m.run()\n"}
     )
-    report = await setting.change({"m.py": "def run():\n    while True:\n        pass\n"})
-    assert report.outcome == "blocked"
-    assert "FAILED test_m.py::test_m\nIt did not end: stopped after 8 s." in report.feedback
-    report = await setting.change({"m.py": "while True:\n    pass\n"})
-    assert report.outcome == "blocked"
-    assert "FAILED test_m.py\nIt did not end" in report.feedback
+    said: dict[str, str] = {}
+
+    async def judge(what: str, text: str) -> None:
+        report = await setting.change({"m.py": f"import time\n{text}"})
+        assert report.outcome == "blocked", report
+        said[what] = report.feedback
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(judge, "test", "def run():\n    time.sleep(60)\n")
+        tasks.start_soon(judge, "file", "time.sleep(60)\n")
+    assert "FAILED test_m.py::test_m\nIt did not end: stopped after 6 s." in said["test"]
+    assert "FAILED test_m.py\nIt did not end" in said["file"]
 
 
 async def test_a_module_that_fails_to_load_blocks_and_says_why(setting: Setting) -> None:

@@ -1,5 +1,7 @@
 """The tests gate on Python projects, with real runs of pytest."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.quality.setting import Setting
@@ -170,8 +172,14 @@ async def test_the_final_tree_must_pass_what_its_tasks_passed(setting: Setting) 
         }
     )
     assert (await setting.change({"double.py": RIGHT})).outcome == "passed"
+    checkouts = len(setting.pool.acquired)
     final = await setting.tests.check(setting.context({"double.py": RIGHT}, final=True))
     assert final.outcome == "passed", final.feedback
+    assert "1 file known from an equal tree" in final.detail
+    assert len(setting.pool.acquired) == checkouts + 1, "what failed is run again, what passed is not"
+    setting.settings = replace(setting.settings, setup_command=("true",))
+    final = await setting.tests.check(setting.context({"double.py": RIGHT}, final=True))
+    assert "known" not in final.detail, "in another way of running tests nothing is known"
     final = await setting.tests.check(setting.context({"double.py": WRONG}, final=True))
     assert final.outcome == "blocked"
     assert "test_double.py::test_five" in final.feedback

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from orchestration.quality.finding import Finding
+from orchestration.quality.processes import Processes
 from orchestration.quality.runners.contract import Bench
+from orchestration.quality.settings import QualitySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,9 @@ class Analyzer(Protocol):
     def name(self) -> str: ...
 
     def concerns(self, path: str) -> bool: ...
+
+    def is_installed(self, root: Path, settings: QualitySettings, processes: Processes) -> bool:
+        """For the user's workspace at `root`: what it has, checkouts have, too. Starts nothing."""
 
     async def analyze(self, bench: Bench, paths: Sequence[str]) -> Analysis:
         """All findings in these files of the checkout, with columns in code points from 0 and without ids."""

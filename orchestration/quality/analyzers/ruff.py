@@ -12,7 +12,9 @@ from typing import Any
 from orchestration.quality.analyzers.contract import Analysis, evidence_of
 from orchestration.quality.finding import Finding, Fix, FixEdit, Severity
 from orchestration.quality.findings import base_hash
+from orchestration.quality.processes import Processes
 from orchestration.quality.runners.contract import Bench
+from orchestration.quality.settings import QualitySettings
 from orchestration.quality.tree_view import suffix_of
 
 _ERRORS = ("E9", "F63", "F7", "F82", "PLE")
@@ -25,8 +27,13 @@ class Ruff:
     def concerns(self, path: str) -> bool:
         return suffix_of(path) in {".py", ".pyi"}
 
+    def is_installed(self, root: Path, settings: QualitySettings, processes: Processes) -> bool:
+        return _find((root,), settings, processes) is not None
+
     async def analyze(self, bench: Bench, paths: Sequence[str]) -> Analysis:
-        program = await bench.executor.run(_find, bench)
+        program = await bench.executor.run(
+            _find, (bench.checkout, bench.root), bench.settings, bench.processes
+        )
         if program is None:
             return Analysis(note="ruff is not installed")
         report = bench.new_file("ruff.json")
@@ -46,16 +53,16 @@ class Ruff:
         return await bench.executor.run(_read, report, bench)
 
 
-def _find(bench: Bench) -> str | None:
-    wanted = bench.settings.ruff
+def _find(bases: Sequence[Path], settings: QualitySettings, processes: Processes) -> str | None:
+    wanted = settings.ruff
     if wanted:
-        return wanted if os.access(wanted, os.X_OK) else bench.processes.find(wanted)
-    for base in (bench.checkout, bench.root):
+        return wanted if os.access(wanted, os.X_OK) else processes.find(wanted)
+    for base in bases:
         for name in (".venv", "venv", "env"):
             candidate = base / name / "bin" / "ruff"
             if os.access(candidate, os.X_OK):
                 return str(candidate)
-    return bench.processes.find("ruff")
+    return processes.find("ruff")
 
 
 def _read(report: Path, bench: Bench) -> Analysis:

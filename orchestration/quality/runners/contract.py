@@ -74,12 +74,14 @@ class Ran:
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Tests that run in one process. `folder` is where, from the root of the checkout; `tool` tells
-    runners of several tools which one was chosen.
+    runners of several tools which one was chosen. `apart`: made to run at the same time as others of its
+    folder.
     """
 
     folder: str
     targets: tuple[Target, ...]
     tool: str = ""
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,45 +1,33 @@
-"""Which Python runs the tests of a project, and what it is like.
+"""Which Python runs the tests of a project, and in what environment.
 
 In this order: the setting, a virtual environment of the workspace (the nearest to the project), the one
 of `VIRTUAL_ENV`, `python3` of PATH. Never the one Antiphon itself runs in, unless the workspace says so.
 """
 
-import json
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from orchestration.quality.processes import Processes
-from orchestration.quality.runners.assets import copy_assets
 from orchestration.quality.runners.contract import Bench
 from orchestration.quality.settings import QualitySettings
-from orchestration.quality.tree_view import ancestors
+from orchestration.quality.tree_view import TreeView, ancestors, join
 
+_VERSION_FILES = (".python-version", ".tool-versions", "mise.toml", ".mise.toml")
 _ENVIRONMENTS = (".venv", "venv", "env", ".env", "virtualenv")
-_PROBE = "antiphon_probe.py"
-_INSTALLED = re.compile(r"(site|dist)-packages|python3(\.\d+)?t?")
 
 
 @dataclass(frozen=True, slots=True)
 class Python:
-    """`environment` is its virtual environment's folder, if it has one."""
+    """`environment` is its virtual environment's folder, if it has one. `is_first`: its folder comes first on
+    the PATH of what it runs.
+    """
 
     program: Path
     environment: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """`path` and `modules` (name -> places) are real paths, as seen from the project's folder."""
-
-    version: str
-    has_pytest: bool
-    path: tuple[str, ...]
-    modules: Mapping[str, tuple[str, ...]]
+    is_first: bool = False
 
 
 def find_python(
@@ -94,6 +82,40 @@ def _same(one: str, other: str) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
+class Shims:
+    """Scripts on PATH that look for the Python to start (pyenv, asdf): what they led to, so that they need not
+    look again. It depends on the files by which a folder asks for a version.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Path, tuple[bytes, ...]], Path] = {}
+
+    def behind(self, python: Python, view: TreeView, folder: str) -> Python:
+        """The Python that a known script stands for; else the same."""
+        found = self._known.get((python.program, _wishes(view, folder)))
+        if found is None or python.environment is not None or not os.access(found, os.X_OK):
+            return python
+        return Python(found, is_first=True)
+
+    def learn(self, python: Python, view: TreeView, folder: str, executable: str) -> None:
+        """What a run said of itself. Reads the disk."""
+        if python.environment is None and executable and _is_script(python.program):
+            self._known[python.program, _wishes(view, folder)] = Path(executable)
+
+
+def _wishes(view: TreeView, folder: str) -> tuple[bytes, ...]:
+    places = [join(place, name) for place in ancestors(folder) for name in _VERSION_FILES]
+    return tuple(path.encode() + (view.data(path) or b"") for path in places if path in view)
+
+
+def _is_script(program: Path) -> bool:
+    try:
+        with program.open("rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False
+
+
 def python_environment(bench: Bench, python: Python) -> dict[str, str]:
     """What a run with this Python gets on top of the launcher's environment."""
     env = {
@@ -108,6 +130,7 @@ def python_environment(bench: Bench, python: Python) -> dict[str, str]:
     env.pop("VIRTUAL_ENV", None)
     if python.environment is not None:
         env["VIRTUAL_ENV"] = str(python.environment)
+    if python.environment is not None or python.is_first:
         env["PATH"] = f"{python.program.parent}{os.pathsep}{env.get('PATH', bench.processes.path)}"
     return env
 
@@ -117,59 +140,3 @@ def with_places(env: dict[str, str], places: Sequence[str]) -> dict[str, str]:
     given = [place for place in env.get("PYTHONPATH", "").split(os.pathsep) if place]
     found = os.pathsep.join([*places, *given])
     return {**env, "PYTHONPATH": found} if found else env
-
-
-async def probe_python(
-    bench: Bench, python: Python, folder: str, modules: Sequence[str], first: Sequence[str] = ()
-) -> Probe | str:
-    """Asks it; `first` are places to look in before all others. Returns why it cannot be asked, when it cannot."""
-    assets = await bench.executor.run(copy_assets, bench.scratch, (_PROBE,))
-    done = await bench.processes.run(
-        (str(python.program), str(assets / _PROBE), *modules),
-        cwd=bench.path(folder),
-        env=with_places(python_environment(bench, python), first),
-        purpose="find out about the tests' Python",
-    )
-    answer = next((line for line in done.output.splitlines() if line.startswith("antiphon-probe ")), None)
-    if done.failure or answer is None:
-        said = done.failure or done.output.strip()[-200:] or f"it ended with {done.exit_code}"
-        return f"the tests' Python {python.program} does not work: {said}"
-    found: dict[str, Any] = json.loads(answer.removeprefix("antiphon-probe "))
-    return Probe(
-        found["version"],
-        found["pytest"],
-        tuple(found["path"]),
-        {name: tuple(places) for name, places in found["modules"].items()},
-    )
-
-
-def strays(bench: Bench, probe: Probe) -> tuple[list[str], list[str]]:
-    """What of a Python's imports leads into the user's workspace instead of the checkout: places on its
-    path with their twins in the checkout first, then the names of modules whose twins do not help.
-    """
-    root, inside = str(bench.root), str(bench.checkout)
-    twins: dict[str, None] = {}
-    for place in probe.path:
-        if (relative := _stray(place, root, inside)) is not None:
-            twins[str(Path(inside) / relative)] = None
-    names = []
-    for name, places in probe.modules.items():
-        for place in places:
-            if (relative := _stray(place, root, inside)) is not None:
-                names.append(name)
-                parent = Path(relative).parent
-                if Path(relative).name.startswith("__init__."):
-                    parent = parent.parent
-                twins[str(Path(inside) / parent)] = None
-    return list(twins), list(dict.fromkeys(names))
-
-
-def _stray(place: str, root: str, inside: str) -> str | None:
-    """The path from the root, for what lies in the workspace and is the workspace's own code."""
-    if place == inside or place.startswith(inside + os.sep):
-        return None
-    if place != root and not place.startswith(root + os.sep):
-        return None
-    if any(_INSTALLED.fullmatch(part) for part in Path(place).parts):
-        return None
-    return os.path.relpath(place, root)

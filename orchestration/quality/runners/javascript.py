@@ -1,7 +1,8 @@
 """JavaScript and TypeScript tests: jest or vitest where the project has them, node's own runner, else the
 project's `npm test`.
 
-node runs one file per process, so that every result has its file. jest and vitest report in jest's JSON.
+node runs one file per process, so that every result has its file, and files at the same time, as it does by
+itself. jest and vitest report in jest's JSON.
 What `npm test` says counts by its exit code alone.
 """
 
@@ -62,7 +63,7 @@ class JavaScriptRunner:
         found = []
         for (folder, tool), members in sorted(grouped.items()):
             if tool == "node":
-                found += [Batch(folder, (member,), tool) for member in members]
+                found += [Batch(folder, (member,), tool, apart=True) for member in members]
             else:
                 found.append(Batch(folder, tuple(members), tool))
         return found

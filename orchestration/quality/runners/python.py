@@ -11,17 +11,17 @@ from collections import defaultdict
 from collections.abc import Sequence
 from configparser import ConfigParser
 from configparser import Error as ConfigError
-from pathlib import Path
 
+import msgspec
+
+from orchestration.quality.processes import Finished
 from orchestration.quality.runners.assets import copy_assets
 from orchestration.quality.runners.contract import Batch, Bench, Ran, Target
 from orchestration.quality.runners.interpreter import (
-    Probe,
     Python,
+    Shims,
     find_python,
-    probe_python,
     python_environment,
-    strays,
     with_places,
 )
 from orchestration.quality.runners.report import Report, plain, read_file, read_report, stopped
@@ -29,12 +29,17 @@ from orchestration.quality.tree_view import TreeView, ancestors, folder_of, join
 
 _MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "manage.py", "requirements.txt")
 _TEST_FOLDERS = ("tests", "test", "testing")
+_ASSETS = ("antiphon_start.py", "antiphon_pytest.py", "antiphon_unittest.py", "pytest.ini")
+_NO_PYTEST = "No module named 'pytest'"
 _SECTIONS = {"setup.cfg": "tool:pytest", "tox.ini": "pytest"}
 
 
 class PythonRunner:
     name = "python"
     suffixes = frozenset({".py"})
+
+    def __init__(self) -> None:
+        self._shims = Shims()
 
     def is_test(self, path: str, view: TreeView) -> bool:  # noqa: ARG002 - the contract's parameter
         name = name_of(path)
@@ -82,44 +87,35 @@ class PythonRunner:
         )
         if isinstance(python, str):
             return Ran(problem=python)
-        modules = _top_modules(bench, batch.folder)
-        probe = await probe_python(bench, python, batch.folder, modules)
-        if isinstance(probe, str):
-            return Ran(problem=probe)
-        twins, _ = strays(bench, probe)
-        if twins:
-            again = await probe_python(bench, python, batch.folder, modules, twins)
-            still = strays(bench, again)[1] if not isinstance(again, str) else modules
-            if still:
-                return Ran(
-                    problem=f"the import of {still[0]} leads into the workspace, not into the checkout"
-                )
-        return await _Run(bench, batch, python, probe, twins).run()
+        run = _Run(bench, batch, self._shims.behind(python, bench.view, batch.folder))
+        ran = await run.run()
+        await bench.executor.run(self._shims.learn, python, bench.view, batch.folder, run.executable)
+        return ran
 
 
 class _Run:
-    def __init__(
-        self, bench: Bench, batch: Batch, python: Python, probe: Probe, twins: Sequence[str]
-    ) -> None:
+    def __init__(self, bench: Bench, batch: Batch, python: Python) -> None:
         self._bench = bench
         self._batch = batch
         self._python = python
-        self._probe = probe
-        self._twins = twins
         self._report = bench.new_file("report.jsonl")
+        self.executable = ""
 
     async def run(self) -> Ran:
         bench = self._bench
-        assets = await bench.executor.run(
-            copy_assets, bench.scratch, ("antiphon_pytest.py", "antiphon_unittest.py", "pytest.ini")
-        )
-        env = with_places(python_environment(bench, self._python), [str(assets), *self._twins])
-        env["ANTIPHON_REPORT"] = str(self._report)
-        arguments = self._pytest() if self._probe.has_pytest else self._unittest(assets)
+        assets = await bench.executor.run(copy_assets, bench.scratch, _ASSETS)
+        plan = bench.new_file("plan.json")
+        wanted = {
+            "modules": _top_modules(bench, self._batch.folder),
+            "options": self._options(),
+            "targets": self._targets(),
+        }
+        await bench.executor.run(plan.write_bytes, msgspec.json.encode(wanted))
+        env = with_places(python_environment(bench, self._python), [str(assets)])
         done = await bench.processes.run(
-            (str(self._python.program), *arguments),
+            (str(self._python.program), str(assets / "antiphon_start.py"), str(plan)),
             cwd=bench.path(self._batch.folder),
-            env=env,
+            env={**env, "ANTIPHON_REPORT": str(self._report)},
             timeout_s=bench.settings.timeout_s,
             purpose="run tests",
         )
@@ -127,22 +123,21 @@ class _Run:
             return Ran(problem=done.failure)
         text = await bench.executor.run(read_file, self._report)
         report = read_report(text, str(bench.checkout))
-        return self._judge(report, done.output, timed_out=done.timed_out)
+        self.executable = str(report.begun.get("executable", ""))
+        return self._judge(report, done)
 
-    def _pytest(self) -> list[str]:
+    def _options(self) -> list[str]:
+        """For pytest."""
         bench, folder = self._bench, self._batch.folder
         options = [
-            "-m", "pytest", "-p", "antiphon_pytest", "-p", "no:cacheprovider",
-            "--continue-on-collection-errors", "--maxfail=0", f"--confcutdir={bench.checkout}", "-q", "--color=no",
+            "-p", "antiphon_pytest", "-p", "no:cacheprovider", "--continue-on-collection-errors", "--maxfail=0",
+            f"--confcutdir={bench.checkout}", "-q", "--color=no",
         ]  # fmt: skip
         if configured_at(bench.view, folder) is None:
             # pytest would go on looking above the checkout.
             empty = bench.scratch / "assets" / "pytest.ini"
             options += [f"--rootdir={bench.path(folder)}", "-c", str(empty)]
-        return [*options, *self._targets()]
-
-    def _unittest(self, assets: Path) -> list[str]:
-        return [str(assets / "antiphon_unittest.py"), *self._targets()]
+        return options
 
     def _targets(self) -> list[str]:
         found = []
@@ -151,8 +146,15 @@ class _Run:
             found += [f"{path}::{node}" for node in target.nodes] or [path]
         return found
 
-    def _judge(self, report: Report, output: str, *, timed_out: bool) -> Ran:
-        tool = "pytest" if self._probe.has_pytest else "unittest"
+    def _judge(self, report: Report, done: Finished) -> Ran:
+        output, program = done.output, self._python.program
+        if not report.begun:
+            said = output.strip()[-200:] or f"it ended with {done.exit_code}"
+            return Ran(problem=f"the tests' Python {program} does not work: {said}")
+        if report.stray:
+            why = f"the import of {report.stray} leads into the workspace, not into the checkout"
+            return Ran(problem=why)
+        tool = "pytest" if report.begun.get("pytest") else "unittest"
         cases = list(report.cases)
         if report.outside:
             name, place = report.outside[0]
@@ -160,7 +162,7 @@ class _Run:
                 (),
                 f"the tests loaded {name} from {place}, not from the checkout: what they say is about other code",
             )
-        if timed_out:
+        if done.timed_out:
             return stopped(cases, report.under_way, self._bench.settings.timeout_s, output)
         if not report.ended:
             return Ran(tuple(cases), f"{tool} did not come to its end: {_reason(output)}", said=plain(output))
@@ -168,8 +170,8 @@ class _Run:
             lacking = _need_pytest(self._bench.view, report)
             if lacking:
                 return Ran(
-                    tuple(cases),
-                    f"{lacking} needs pytest, which {self._python.program} (Python {self._probe.version}) lacks",
+                    tuple(case for case in cases if _NO_PYTEST not in case.output),
+                    f"{lacking} needs pytest, which {program} (Python {report.begun.get('version')}) lacks",
                 )
         elif not cases and "ERROR: " in output:
             return Ran((), f"pytest refused to run: {_reason(output)}", said=plain(output))
@@ -186,7 +188,7 @@ def _reason(output: str) -> str:
 def _need_pytest(view: TreeView, report: Report) -> str:
     """The first file that unittest can make nothing of because it is written for pytest."""
     for case in report.cases:
-        if "::" not in case.id and "No module named 'pytest'" in case.output:
+        if "::" not in case.id and _NO_PYTEST in case.output:
             return case.id
     for path, count in report.collected.items():
         if count == 0 and re.search(r"^\s*(async )?def test", view.text(path), re.MULTILINE):

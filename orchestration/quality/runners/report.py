@@ -27,7 +27,8 @@ _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\\\
 class Report:
     """`outside`: modules that came from the user's workspace, with their places. `ended`: the runner came
     to its own end. `under_way`: the id of a test that began and has no result. `collected` counts tests
-    by file, where the runner says so.
+    by file, where the runner says so. `begun`: what a Python said of itself before it ran anything;
+    `stray`: the module because of which it ran nothing.
     """
 
     cases: list[Case] = field(default_factory=list)
@@ -35,6 +36,8 @@ class Report:
     ended: bool = False
     under_way: str = ""
     collected: dict[str, int] = field(default_factory=dict)
+    begun: dict[str, Any] = field(default_factory=dict)
+    stray: str = ""
 
 
 def events(text: str) -> list[dict[str, Any]]:
@@ -74,15 +77,26 @@ def read_report(text: str, checkout: str) -> Report:
         elif kind == "collected":
             report.under_way = ""
             report.collected[case_id] = int(event.get("count", 0))
-        elif kind == "outside":
-            report.outside += [(str(name), str(place)) for name, place in event.get("modules", ())]
-        elif kind == "end":
-            report.ended = True
-            report.under_way = ""
+        else:
+            _of_the_run(report, event)
     report.cases += [
         _case(case_id, found) for case_id, found in phases.items() if case_id != report.under_way
     ]
     return report
+
+
+def _of_the_run(report: Report, event: dict[str, Any]) -> None:
+    """What is no single test's."""
+    kind = event.get("event")
+    if kind == "begin":
+        report.begun = event
+    elif kind == "stray":
+        report.stray = str(event.get("module", ""))
+    elif kind == "outside":
+        report.outside += [(str(name), str(place)) for name, place in event.get("modules", ())]
+    elif kind == "end":
+        report.ended = True
+        report.under_way = ""
 
 
 def _case_id(event: dict[str, Any], checkout: str) -> str:

@@ -1,11 +1,9 @@
-# ruff: noqa: ARG002, BLE001, N802, PTH100, PTH109, PTH113, PTH118, PTH120, PTH122, PTH123 - old Pythons; names of unittest
+# ruff: noqa: ARG002, BLE001, N802, PTH100, PTH109, PTH113, PTH118, PTH122, PTH123 - old Pythons; names of unittest
 """Runs unittest files, with what each test does written as one JSON line, as it happens.
 
-    python antiphon_unittest.py FILE[::CLASS[::METHOD]] ...
-
-It runs inside the workspace's own Python, of any version from 3.7, in the project's folder, and imports
-nothing of ours. Each file is imported as the test runner of its own would: by its dotted name when its
-folders are packages, else by its bare name from its own folder.
+It runs inside the workspace's own Python, of any version from 3.7, in the project's folder, started by
+`antiphon_start.py`. Targets are FILE[::CLASS[::METHOD]]. Each file is imported as the test runner of its
+own would: by its dotted name when its folders are packages, else by its bare name from its own folder.
 """
 
 from __future__ import annotations  # annotations are not evaluated by old Pythons
@@ -151,14 +149,8 @@ def _run(target: str) -> None:
     suite.run(_Result(path))
 
 
-def main() -> None:
-    sys.path[0] = os.getcwd()
-    for target in sys.argv[1:]:
+def main(targets: list[str]) -> None:
+    for target in targets:
         _run(target)
-    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
     _write(event="outside", modules=importlib.import_module("antiphon_pytest").outside())
     _write(event="end", status=0)
-
-
-if __name__ == "__main__":
-    main()
