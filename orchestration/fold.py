@@ -1,17 +1,18 @@
-"""How each event changes the state of a run. Pure; one small function per kind of event.
+"""How each event changes the state of a run. Pure; one small function per kind of event. Those of the review
+are in `fold_review.py`.
 
 An event that names an unknown task is ignored rather than raised: a fold must never make a readable
 journal unreadable.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace as replace_decision
 from typing import Any
 
 from msgspec.structs import replace
 
 from orchestration import events as ev
-from orchestration.run import DecisionState, GateState, RunState, TaskState, Transcript
+from orchestration.fold_review import REVIEW_STEPS
+from orchestration.run import GateState, RunState, TaskState, Transcript
 from providers.messages import ToolResult, tool_results
 
 
@@ -216,7 +217,7 @@ def _tool_finished(state: RunState, event: ev.ToolFinished, _time: float) -> Non
         _put(state, replace(task, activity=f"{event.tool} {event.subject}".strip()))
 
 
-# --- people, gates, findings, review ---------------------------------------------------------------
+# --- people, gates, findings ---------------------------------------------------------------
 
 
 def _approval_requested(state: RunState, event: ev.ApprovalRequested, _time: float) -> None:
@@ -250,29 +251,6 @@ def _finding_dismissed(state: RunState, event: ev.FindingDismissed, _time: float
     state.dismissed = state.dismissed | {event.finding_id}
 
 
-def _changes(state: RunState, event: ev.ChangesProposed, _time: float) -> None:
-    state.changes = event
-
-
-def _decision(state: RunState, event: ev.DecisionRecorded, time: float) -> None:
-    state.decisions[event.decision_id] = DecisionState(
-        event.decision_id, event.decision, event.hunk_ids, event.files, time=time
-    )
-
-
-def _decision_applied(state: RunState, event: ev.DecisionApplied, _time: float) -> None:
-    if decision := state.decisions.get(event.decision_id):
-        state.decisions[event.decision_id] = replace_decision(decision, results=event.files, applied=True)
-        return
-    undone = state.decisions.get(state.undos.get(event.decision_id, ""))
-    if undone and not any(result.outcome in {"conflict", "unknown"} for result in event.files):
-        state.decisions[undone.decision_id] = replace_decision(undone, undone=True)
-
-
-def _undo(state: RunState, event: ev.UndoRecorded, _time: float) -> None:
-    state.undos[event.undo_id] = event.decision_id
-
-
 _STEPS: dict[type, Callable[[RunState, Any, float], None]] = {
     ev.RunCreated: _run_created,
     ev.RunOwned: _run_owned,
@@ -301,8 +279,5 @@ _STEPS: dict[type, Callable[[RunState, Any, float], None]] = {
     ev.GateFinished: _gate_finished,
     ev.FindingReported: _finding,
     ev.FindingDismissed: _finding_dismissed,
-    ev.ChangesProposed: _changes,
-    ev.DecisionRecorded: _decision,
-    ev.DecisionApplied: _decision_applied,
-    ev.UndoRecorded: _undo,
+    **REVIEW_STEPS,
 }

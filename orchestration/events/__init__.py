@@ -1,0 +1,187 @@
+"""The events of a run: the closed union that the journal stores and the wire carries.
+
+State events are journaled, numbered, and then published; the state of a run is their fold (`fold.py`)
+and nothing else. `Delta` is ephemeral: never journaled, may be dropped. A journaled event and its wire
+form are the same JSON (camelCase, the tag in `type`), so fields are only ever added, with defaults.
+The events themselves are in a module for each topic; everyone imports them from here.
+"""
+
+import msgspec
+
+from orchestration.events.base import (
+    LeftOut,
+)
+from orchestration.events.of_checks import (
+    ApprovalRequested,
+    ApprovalResolved,
+    FindingDismissed,
+    FindingReported,
+    GateFinished,
+    GateOutcome,
+)
+from orchestration.events.of_review import (
+    ChangesProposed,
+    Decision,
+    DecisionApplied,
+    DecisionRecorded,
+    FileIntent,
+    FileOutcome,
+    FileResult,
+    UndoRecorded,
+)
+from orchestration.events.of_runs import (
+    ApprovalMode,
+    Budget,
+    BudgetExhausted,
+    CancelRequested,
+    DefinitionsPinned,
+    PlanAccepted,
+    PlanMode,
+    PlanProposed,
+    PlanRefused,
+    RunCreated,
+    RunEnd,
+    RunFinished,
+    RunOptions,
+    RunOwned,
+    SnapshotTaken,
+)
+from orchestration.events.of_tasks import (
+    AttemptFailed,
+    AttemptFailure,
+    TaskAdded,
+    TaskCancelled,
+    TaskDead,
+    TaskMerged,
+    TaskResumed,
+    TaskSkipped,
+    TaskStarted,
+    TaskWaiting,
+    ToolFinished,
+    ToolStarted,
+    TurnCompleted,
+    TurnFailed,
+    TurnStarted,
+)
+
+__all__ = [
+    "ApprovalMode",
+    "ApprovalRequested",
+    "ApprovalResolved",
+    "AttemptFailed",
+    "AttemptFailure",
+    "Budget",
+    "BudgetExhausted",
+    "CancelRequested",
+    "ChangesProposed",
+    "Decision",
+    "DecisionApplied",
+    "DecisionRecorded",
+    "DefinitionsPinned",
+    "Delta",
+    "Event",
+    "FileIntent",
+    "FileOutcome",
+    "FileResult",
+    "FindingDismissed",
+    "FindingReported",
+    "GateFinished",
+    "GateOutcome",
+    "LeftOut",
+    "PlanAccepted",
+    "PlanMode",
+    "PlanProposed",
+    "PlanRefused",
+    "Record",
+    "RunCreated",
+    "RunEnd",
+    "RunFinished",
+    "RunOptions",
+    "RunOwned",
+    "SnapshotTaken",
+    "TaskAdded",
+    "TaskCancelled",
+    "TaskDead",
+    "TaskMerged",
+    "TaskResumed",
+    "TaskSkipped",
+    "TaskStarted",
+    "TaskWaiting",
+    "ToolFinished",
+    "ToolStarted",
+    "TurnCompleted",
+    "TurnFailed",
+    "TurnStarted",
+    "UndoRecorded",
+    "decode",
+    "encode",
+]
+
+Event = (
+    RunCreated
+    | RunOwned
+    | DefinitionsPinned
+    | SnapshotTaken
+    | PlanProposed
+    | PlanRefused
+    | PlanAccepted
+    | BudgetExhausted
+    | CancelRequested
+    | RunFinished
+    | TaskAdded
+    | TaskStarted
+    | TaskWaiting
+    | TaskResumed
+    | AttemptFailed
+    | TaskMerged
+    | TaskDead
+    | TaskSkipped
+    | TaskCancelled
+    | TurnStarted
+    | TurnCompleted
+    | TurnFailed
+    | ToolStarted
+    | ToolFinished
+    | ApprovalRequested
+    | ApprovalResolved
+    | GateFinished
+    | FindingReported
+    | FindingDismissed
+    | ChangesProposed
+    | DecisionRecorded
+    | DecisionApplied
+    | UndoRecorded
+)
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A journaled event with its place: `seq` counts from 1 within the run, `time` is Unix seconds."""
+
+    seq: int
+    time: float
+    event: Event
+
+
+class Delta(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A piece of a streaming answer; `seq` is that of the last state event before it. `restart`: the call
+    is made again, what was shown of this answer so far is void.
+    """
+
+    task_id: str
+    text: str
+    seq: int
+    restart: bool = False
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+
+
+def encode(event: Event) -> bytes:
+    """The event's JSON, as journaled."""
+    return _ENCODER.encode(event)
+
+
+def decode(body: bytes | str) -> Event:
+    """Raises msgspec.ValidationError when `body` is no event of this version."""
+    return _DECODER.decode(body)

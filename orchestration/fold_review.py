@@ -1,0 +1,39 @@
+"""How the events of the review change the state of a run: proposals, decisions, undos. A part of `fold.py`."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from orchestration import events as ev
+from orchestration.run import DecisionState, RunState
+
+
+def _changes(state: RunState, event: ev.ChangesProposed, _time: float) -> None:
+    state.changes = event
+
+
+def _decision(state: RunState, event: ev.DecisionRecorded, time: float) -> None:
+    state.decisions[event.decision_id] = DecisionState(
+        event.decision_id, event.decision, event.hunk_ids, event.files, time=time
+    )
+
+
+def _decision_applied(state: RunState, event: ev.DecisionApplied, _time: float) -> None:
+    if decision := state.decisions.get(event.decision_id):
+        state.decisions[event.decision_id] = replace(decision, results=event.files, applied=True)
+        return
+    undone = state.decisions.get(state.undos.get(event.decision_id, ""))
+    if undone and not any(result.outcome in {"conflict", "unknown"} for result in event.files):
+        state.decisions[undone.decision_id] = replace(undone, undone=True)
+
+
+def _undo(state: RunState, event: ev.UndoRecorded, _time: float) -> None:
+    state.undos[event.undo_id] = event.decision_id
+
+
+REVIEW_STEPS: dict[type, Callable[[RunState, Any, float], None]] = {
+    ev.ChangesProposed: _changes,
+    ev.DecisionRecorded: _decision,
+    ev.DecisionApplied: _decision_applied,
+    ev.UndoRecorded: _undo,
+}
