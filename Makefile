@@ -53,10 +53,11 @@ bench: $(VENV)/bench.done ## Measure speed and memory; writes docs/benchmarks.md
 	$(BIN)/python3 -m benchmarks
 
 lock: $(VENV)/dev.done ## Renew the lock files from pyproject.toml
+	@# The developer's set first, so that what is shipped is what was tested: one version of everything.
 	$(BIN)/python3 -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.lock
 	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.lock
-	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --group bench --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/bench.lock
+	$(BIN)/uv pip compile --quiet pyproject.toml -c requirements/dev.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.lock
+	$(BIN)/uv pip compile --quiet pyproject.toml -c requirements/dev.lock --group dev --group bench --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/bench.lock
 
 clean: ## Remove the environment and everything built
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
