@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from orchestration import events as ev
 from orchestration.agents.commanding import run_command
 from orchestration.agents.loop import Talk, TalkEnd, converse
-from orchestration.agents.roles import prompt
 from orchestration.agents.tools.catalogue import offered
 from orchestration.agents.tools.contract import CommandResult, ToolOutcome, Workbench
 from orchestration.budget import Spending
@@ -239,9 +238,10 @@ class Attempts:
                 if failure.attempt == start.attempt - 1
             ]
             if failures:
-                parts.append(prompt("retry", attempt=start.attempt - 1, feedback=failures[-1].feedback))
+                before, feedback = start.attempt - 1, failures[-1].feedback
+                parts.append(self._definitions.prompt("retry", attempt=before, feedback=feedback))
         if self._definitions.guidance:
-            parts.append(prompt("guidance", text=self._definitions.guidance))
+            parts.append(self._definitions.prompt("guidance", text=self._definitions.guidance))
         return (user("\n\n".join(part.rstrip("\n") for part in parts) + "\n"),)
 
     # --- the workbench ---------------------------------------------------------------------------

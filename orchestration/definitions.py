@@ -1,9 +1,11 @@
-"""What a run pins at its start: roles, their system texts, tool schemas, the workspace's guidance."""
+"""What a run pins at its start: roles, their system texts, prompts, tool schemas, the workspace's guidance."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from orchestration.agents.roles import Role, packaged_roles, pinned_roles
+import msgspec
+
+from orchestration.agents.roles import Role, filled, packaged_prompts, packaged_roles, pinned_roles
 from orchestration.agents.tools.catalogue import pinned_specs, schemas
 from orchestration.edits.text import BinaryContentError, FileText
 from orchestration.errors import ConfigurationError
@@ -23,6 +25,7 @@ class Definitions:
     roles: Mapping[str, Role]
     digests: Mapping[str, str]
     tool_specs: Mapping[str, ToolSpec]
+    prompts: Mapping[str, str]
     guidance: str = ""
 
     def role(self, name: str) -> Role:
@@ -34,6 +37,10 @@ class Definitions:
     def digest(self, name: str) -> str:
         return self.digests[name]
 
+    def prompt(self, name: str, /, **values: object) -> str:
+        """A prompt of the run with its fields filled in."""
+        return filled(self.prompts[name], **values)
+
     def specs(self, names: Mapping[str, object]) -> tuple[ToolSpec, ...]:
         """The pinned specifications, in a fixed order so that a request's prefix stays the same."""
         return tuple(spec for name, spec in self.tool_specs.items() if name in names)
@@ -41,17 +48,25 @@ class Definitions:
 
 async def pin(live: LiveRun) -> Definitions:
     """Stores what is packaged now as blobs of the run, and gives it; the guidance is not known yet."""
-    packaged, tools = packaged_roles(), schemas()
+    packaged, prompts, tools = packaged_roles(), packaged_prompts(), schemas()
     roles = {name: await live.put_blob(role.source.encode()) for name, role in packaged.items()}
-    await live.record(DefinitionsPinned(roles=roles, tools=await live.put_blob(tools)))
-    return Definitions(packaged, roles, pinned_specs(tools))
+    event = DefinitionsPinned(
+        roles=roles,
+        tools=await live.put_blob(tools),
+        prompts=await live.put_blob(msgspec.json.encode(prompts)),
+    )
+    await live.record(event)
+    return Definitions(packaged, roles, pinned_specs(tools), prompts)
 
 
 async def pinned(live: LiveRun) -> Definitions:
     """What the run pinned, from its blobs; the guidance is not known yet."""
     sources = {name: await live.blob(digest) for name, digest in live.state.roles.items()}
     specs = pinned_specs(await live.blob(live.state.tools))
-    return Definitions(pinned_roles(sources), live.state.roles, specs)
+    prompts = packaged_prompts()  # for those that the run, of an earlier version, did not pin
+    if live.state.prompts:
+        prompts |= msgspec.json.decode(await live.blob(live.state.prompts), type=dict[str, str])
+    return Definitions(pinned_roles(sources), live.state.roles, specs, prompts)
 
 
 def guided(definitions: Definitions, objects: ObjectStore, base: str) -> Definitions:

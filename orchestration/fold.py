@@ -86,7 +86,7 @@ def _run_owned(state: RunState, event: ev.RunOwned, _time: float) -> None:
 
 
 def _definitions(state: RunState, event: ev.DefinitionsPinned, _time: float) -> None:
-    state.roles, state.tools = event.roles, event.tools
+    state.roles, state.tools, state.prompts = event.roles, event.tools, event.prompts
 
 
 def _snapshot(state: RunState, event: ev.SnapshotTaken, _time: float) -> None:

@@ -5,7 +5,6 @@ through the same code as a new one.
 """
 
 from orchestration import events as ev
-from orchestration.agents.roles import prompt
 from orchestration.attempts import Attempts
 from orchestration.budget import Spending, SpentError
 from orchestration.definitions import Definitions, guided, pin, pinned
@@ -34,6 +33,7 @@ class Lifecycle:
         self._ports = ports
         self._live = live
         self._gating = Gating(ports, live)
+        self._definitions: Definitions | None = None
         options = live.state.options
         assert options is not None
         self._options = options
@@ -46,10 +46,10 @@ class Lifecycle:
         known = await pinned(live) if live.state.roles else await pin(live)
         if not live.state.base:
             await self._snapshot()
-        definitions = guided(known, self._ports.objects, live.state.base)
+        definitions = self._definitions = guided(known, self._ports.objects, live.state.base)
         if not live.state.tasks:
             await self._plan(definitions)
-        results = Results(self._ports, live)
+        results = Results(self._ports, live, definitions)
         ports = with_review(self._ports, live, definitions, self._spending)
         attempts = Attempts(ports, live, definitions, results, self._spending)
         scheduler = Scheduler(live, attempts.carry_out, max_parallel=self._options.max_parallel)
@@ -59,7 +59,7 @@ class Lifecycle:
         await scheduler.run()
         if scheduler.spent is not None:
             raise scheduler.spent
-        await self._join(scheduler, results)
+        await self._join(scheduler, results, definitions)
 
     async def _snapshot(self) -> None:
         open_documents = self._ports.documents.open_documents()
@@ -110,7 +110,7 @@ class Lifecycle:
 
     # --- the final tree --------------------------------------------------------------------------
 
-    async def _join(self, scheduler: Scheduler, results: Results) -> None:
+    async def _join(self, scheduler: Scheduler, results: Results, definitions: Definitions) -> None:
         """Merges what the tasks made, and puts the whole through the gates: single greens do not make
         a green whole. A conflict or a failure becomes a task of its own, once.
         """
@@ -131,7 +131,7 @@ class Lifecycle:
                 repair = TaskSpec(
                     id="repair",
                     title="Mend the merged result",
-                    instructions=prompt(
+                    instructions=definitions.prompt(
                         "repair", feedback=verdict.blocked.feedback or verdict.blocked.detail
                     ),
                     depends_on=results.ends(),
@@ -198,7 +198,9 @@ class Lifecycle:
 
     async def _propose_what_there_is(self) -> None:
         """After a budget ran out: the results so far, where they join without conflict."""
-        results = Results(self._ports, self._live)
+        if self._definitions is None:
+            return
+        results = Results(self._ports, self._live, self._definitions)
         final = await results.final()
         if isinstance(final, str) and self._live.state.base and final != self._live.state.base:
             await propose_changes(self._ports, self._live, final)

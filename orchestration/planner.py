@@ -6,7 +6,7 @@ fails with them. A given plan skips the model but not the validation.
 
 from orchestration import events as ev
 from orchestration.agents.loop import Talk, converse
-from orchestration.agents.roles import PLANNER_ROLE, prompt
+from orchestration.agents.roles import PLANNER_ROLE
 from orchestration.agents.tools.catalogue import offered
 from orchestration.agents.tools.contract import CommandResult, ToolOutcome, Workbench
 from orchestration.agents.tools.working import SubmitPlan
@@ -129,7 +129,7 @@ def _talk(
 def _opening(live: LiveRun, tree: TaskTree, definitions: Definitions) -> Message:
     paths = list(tree.paths())
     context = f"\nContext:\n{live.state.context}\n" if live.state.context else ""
-    text = prompt(
+    text = definitions.prompt(
         "plan",
         goal=live.state.goal,
         context=context,
@@ -138,7 +138,7 @@ def _opening(live: LiveRun, tree: TaskTree, definitions: Definitions) -> Message
         files="\n".join(paths[:FILES_SHOWN]),
     )
     if definitions.guidance:
-        text += "\n" + prompt("guidance", text=definitions.guidance)
+        text += "\n" + definitions.prompt("guidance", text=definitions.guidance)
     return user(text)
 
 

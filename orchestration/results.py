@@ -5,7 +5,7 @@ ancestor of any two. Where results conflict, a task of kind `conflict` joins the
 merge with conflict markers and everything that needs the join depends on it.
 """
 
-from orchestration.agents.roles import prompt
+from orchestration.definitions import Definitions
 from orchestration.engine_ports import EnginePorts
 from orchestration.graph_model import TaskSpec
 from orchestration.live_run import LiveRun
@@ -17,9 +17,10 @@ FINAL = ""
 class Results:
     """One for a run. Merges of the same results are made once."""
 
-    def __init__(self, ports: EnginePorts, live: LiveRun) -> None:
+    def __init__(self, ports: EnginePorts, live: LiveRun, definitions: Definitions) -> None:
         self._ports = ports
         self._live = live
+        self._definitions = definitions
         self._merged: dict[tuple[str, ...], Merge] = {}
 
     async def start_of(self, spec: TaskSpec) -> str | TaskSpec:
@@ -69,7 +70,7 @@ class Results:
         return TaskSpec(
             id=f"merge-{number}",
             title=f"Join conflicting work in {', '.join(paths[:3])}{' …' if len(paths) > 3 else ''}",
-            instructions=prompt(
+            instructions=self._definitions.prompt(
                 "conflict",
                 paths="\n".join(f"- {path}" for path in paths),
                 ours=self._titles(first.ours_snapshots),

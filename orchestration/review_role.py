@@ -11,6 +11,7 @@ from orchestration.budget import Spending, characters
 from orchestration.definitions import Definitions
 from orchestration.engine_ports import EnginePorts
 from orchestration.live_run import LiveRun
+from orchestration.quality.reviewer import PROMPT as REVIEW_PROMPT
 from orchestration.quality.reviewer import Reviewer, ReviewGate
 from providers.errors import ProviderError
 from providers.messages import Request, RequestLabels, system, user
@@ -26,7 +27,9 @@ def with_review(
     options = live.state.options
     if options is None or not options.review:
         return ports
-    gate = ReviewGate(Reviewer(_Asking(ports, live, definitions, spending).ask))
+    gate = ReviewGate(
+        Reviewer(_Asking(ports, live, definitions, spending).ask, definitions.prompts[REVIEW_PROMPT])
+    )
     return replace(ports, gates=(*ports.gates, gate))
 
 

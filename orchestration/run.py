@@ -107,6 +107,7 @@ class RunState:
     dirty: tuple[str, ...] = ()
     roles: dict[str, str] = field(default_factory=dict)
     tools: str = ""
+    prompts: str = ""
     approvals: dict[str, ev.ApprovalRequested] = field(default_factory=dict)
     granted: frozenset[str] = frozenset()
     findings: dict[str, Finding] = field(default_factory=dict)

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestration.agents.roles import packaged_roles
+from orchestration.agents.roles import packaged_prompts, packaged_roles
 from orchestration.engine_ports import EnginePorts
 from orchestration.quality.difference import DifferenceReview, review_difference
 from orchestration.quality.gates import GateContext, always
-from orchestration.quality.reviewer import Reviewer
+from orchestration.quality.reviewer import PROMPT, Reviewer
 from orchestration.workspace.objects import Change, Entry, ObjectStore
 from orchestration.workspace.user_history import Revision, UserHistory
 from providers.errors import ProviderError
@@ -122,7 +122,7 @@ def _reviewer(ports: EnginePorts, model: str) -> Reviewer:
         )
         return answer.message.text
 
-    return Reviewer(ask)
+    return Reviewer(ask, packaged_prompts()[PROMPT])
 
 
 async def _nobody(subject: str, detail: str) -> bool:

@@ -76,9 +76,21 @@ def pinned_roles(sources: Mapping[str, bytes]) -> dict[str, Role]:
     return {name: parse_role(source.decode(), f"role {name} of the run") for name, source in sources.items()}
 
 
-def prompt(name: str, /, **values: object) -> str:
-    """A packaged prompt with `{name}` fields filled in. Text of a user or a file is never a template."""
-    text = _verified(f"prompts/{name}.md")
+def packaged_prompts() -> dict[str, str]:
+    """The prompts that ship with Antiphon, by name, with their fields open. Raises ConfigurationError when a
+    file was changed.
+    """
+    return dict(_prompts(_HERE))
+
+
+@cache
+def _prompts(folder: Path) -> dict[str, str]:
+    names = sorted(path.stem for path in (folder / "prompts").glob("*.md"))
+    return {name: _verified(f"prompts/{name}.md") for name in names}
+
+
+def filled(text: str, /, **values: object) -> str:
+    """A prompt with its `{name}` fields filled in. Text of a user or a file is never a template."""
     return re.sub(r"\{(\w+)\}", lambda field: str(values.get(field[1], field[0])), text)
 
 

@@ -55,10 +55,13 @@ class RunOwned(StateEvent, frozen=True, kw_only=True, tag="run_owned"):
 
 
 class DefinitionsPinned(StateEvent, frozen=True, kw_only=True, tag="definitions_pinned"):
-    """Roles (their whole Markdown) and tool schemas as blobs by digest: resume uses these."""
+    """Roles (their whole Markdown), tool schemas and prompts (JSON by name) as blobs by digest: resume uses
+    these.
+    """
 
     roles: dict[str, str]
     tools: str
+    prompts: str = ""
 
 
 class SnapshotTaken(StateEvent, frozen=True, kw_only=True, tag="snapshot_taken"):

@@ -1,7 +1,8 @@
 """The reviewing role as a gate: a model reads the difference and must prove what it reports.
 
 A finding counts only when its evidence stands exactly so in the new version of a changed file; the rest
-is dropped and counted. How the model is asked is the caller's: `ask` takes a prompt and gives its answer.
+is dropped and counted. How the model is asked is the caller's: `ask` takes a question and gives its answer;
+the question's text is the prompt `review`, packaged and pinned with all others (`agents/roles.py`).
 """
 
 import json
@@ -9,10 +10,9 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from difflib import unified_diff
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
+from orchestration.agents.roles import filled
 from orchestration.errors import AntiphonError
 from orchestration.quality.feedback import LIMIT, counted, trimmed
 from orchestration.quality.finding import Finding, Severity
@@ -22,7 +22,8 @@ from providers.errors import ProviderError
 
 NAME = "review"
 Ask = Callable[[str], Awaitable[str]]
-_PROMPT = Path(__file__).parent / "prompts" / "review.md"
+PROMPT = "review"
+"""The name of the prompt; its fields are `task` and `difference`."""
 _ROOM = 60_000
 """Characters of differences in one question; more files are asked about in more questions."""
 _LARGEST_FILE = 200_000
@@ -38,18 +39,18 @@ class Reviewed:
 
 
 class Reviewer:
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, prompt: str) -> None:
         self._ask = ask
+        self._prompt = prompt
 
     async def review(self, context: GateContext) -> Reviewed:
         """Raises what `ask` raises."""
-        prompt = await context.executor.run(_prompt_text)
         differences, note = await context.executor.run(_differences, context)
         task = f"{context.spec.title}\n\n{context.spec.instructions}" if context.spec else "(not known)"
         found: list[Finding] = []
         dropped = 0
         for part in _parts(differences):
-            question = prompt.replace("{{task}}", task).replace("{{difference}}", "\n".join(part.values()))
+            question = filled(self._prompt, task=task, difference="\n".join(part.values()))
             files = {path: context.store.read(context.tree, path) or b"" for path in part}
             findings, lost = findings_of(await self._ask(question), files)
             found += findings
@@ -166,11 +167,6 @@ def _nearest(text: str, evidence: str, line: int) -> tuple[int, int] | None:
             best = (distance, at)
         at = text.find(evidence, at + 1)
     return None if best is None else (best[1], best[1] + len(evidence))
-
-
-@lru_cache(maxsize=1)
-def _prompt_text() -> str:
-    return _PROMPT.read_text("utf-8")
 
 
 def _differences(context: GateContext) -> tuple[dict[str, str], str]:

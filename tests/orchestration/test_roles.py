@@ -27,6 +27,18 @@ def test_incident_27_the_manifest_names_every_packaged_prompt_by_hash() -> None:
     assert written == roles.manifest(), "run `python -m orchestration.agents` after changing a prompt"
 
 
+def test_incident_27_no_prompt_lies_outside_the_manifest() -> None:
+    """Text that reaches a model is packaged in one place; other Markdown of the sources is the demo's."""
+    sources = PACKAGE.parents[1]
+    found = {
+        path.relative_to(sources).as_posix()
+        for folder in ("orchestration", "providers", "server")
+        for path in (sources / folder).rglob("*.md")
+        if not path.is_relative_to(sources / "server/demo/workspace")
+    }
+    assert found == {f"orchestration/agents/{name}" for name in roles.manifest()}
+
+
 def test_incident_27_a_poisoned_prompt_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("prompts/plan.md", "manifest.json"):
         target = tmp_path / name
@@ -36,11 +48,13 @@ def test_incident_27_a_poisoned_prompt_is_refused(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(roles, "_HERE", tmp_path)
     monkeypatch.setattr(roles, "_cache", {})
     with pytest.raises(ConfigurationError, match=r"prompts/plan\.md is not the one that was released"):
-        roles.prompt("plan")
+        roles.packaged_prompts()
 
 
 def test_text_of_a_user_is_never_a_template() -> None:
-    text = roles.prompt("retry", attempt="{feedback}", feedback="{attempt} {unknown}")
+    text = roles.filled(
+        roles.packaged_prompts()["retry"], attempt="{feedback}", feedback="{attempt} {unknown}"
+    )
     assert "attempt {feedback}" in text
     assert "{attempt} {unknown}" in text
 

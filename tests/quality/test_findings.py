@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestration.agents.roles import packaged_prompts
 from orchestration.quality.analyzers import standard_analyzers
 from orchestration.quality.difference import AnalysisGate, review_difference
 from orchestration.quality.finding import Finding
 from orchestration.quality.findings import changed_lines, identify, on_changed_lines
-from orchestration.quality.reviewer import Reviewer, ReviewGate, findings_of
+from orchestration.quality.reviewer import PROMPT, Reviewer, ReviewGate, findings_of
 from orchestration.quality.sarif import to_sarif
 from providers.errors import ConnectionFailedError
 from tests.quality.setting import Setting
@@ -178,21 +179,23 @@ async def test_the_review_gate(setting: Setting) -> None:
         return ANSWER
 
     context = setting.context({"a.py": CODE, "b.bin": b"\0\1"})
-    report = await ReviewGate(Reviewer(ask)).check(context)
+    report = await ReviewGate(Reviewer(ask, packaged_prompts()[PROMPT])).check(context)
     assert report.outcome == "blocked"
     assert report.detail == "1 finding; 4 reports without evidence dropped"
     assert "a.py:2: off-by-one: misses the last" in report.feedback
     (prompt,) = asked
     assert "+    for i in range(n - 1):" in prompt
     assert "# The task\n\nT\n\nI\n" in prompt
-    review = await review_difference(context, reviewer=Reviewer(ask), analyzers=())
+    review = await review_difference(
+        context, reviewer=Reviewer(ask, packaged_prompts()[PROMPT]), analyzers=()
+    )
     assert "not reviewed, since large or binary: b.bin" in review.notes
     assert [item.tool for item in review.findings] == ["review"]
 
     async def refuse(prompt: str) -> str:
         raise ConnectionFailedError("no server at localhost")
 
-    report = await ReviewGate(Reviewer(refuse)).check(context)
+    report = await ReviewGate(Reviewer(refuse, packaged_prompts()[PROMPT])).check(context)
     assert (report.outcome, report.detail) == (
         "not_run",
         "the reviewer could not be asked: no server at localhost",
