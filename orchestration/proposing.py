@@ -5,7 +5,7 @@ from orchestration.engine_ports import EnginePorts
 from orchestration.live_run import LiveRun
 from orchestration.review.change_set import ChangeSet, propose
 from orchestration.review.drafting import FileVersions
-from orchestration.workspace.objects import LINK, ObjectStore
+from orchestration.workspace.objects import LINK, Entry, ObjectStore
 
 
 async def propose_changes(ports: EnginePorts, live: LiveRun, snapshot: str) -> None:
@@ -39,7 +39,7 @@ def _change_set(
     left_out: list[ev.LeftOut] = []
     for path, before, after in objects.diff(base, snapshot):
         if any(entry is not None and entry.mode == LINK for entry in (before, after)):
-            left_out.append(ev.LeftOut(path, "a symbolic link is not decided by hunks; make it by hand"))
+            left_out.append(ev.LeftOut(path, _by_hand(objects, after)))
             continue
         versions.append(
             FileVersions(
@@ -52,3 +52,13 @@ def _change_set(
         )
     tasks = {path: tuple(names) for path, names in by_path.items()}
     return propose(versions, tasks=tasks), tuple(left_out)
+
+
+def _by_hand(objects: ObjectStore, after: Entry | None) -> str:
+    if after is None:
+        what = "an agent deleted this symbolic link"
+    elif after.mode == LINK:
+        what = f"an agent made this a symbolic link to {objects.blob(after.oid).decode(errors='replace')}"
+    else:
+        what = "an agent replaced this symbolic link by a file"
+    return f"{what}; links are not decided by hunks, do it by hand"

@@ -48,7 +48,7 @@ def clean_path(path: str) -> str:
     escaping one.
     """
     clean = posixpath.normpath(path) if path else ""
-    if not path or "\0" in path or "\n" in path:
+    if not path or "\0" in path:
         raise RefusedError("path", f"{path!r} is no path of a file. Name a file relative to the workspace.")
     if clean == "." or clean.startswith(("/", "../")) or clean == "..":
         raise RefusedError(
@@ -138,6 +138,8 @@ class _Files:
         if there is not None:
             _require_file(there)
             raise RefusedError("exists", f"exists already and is not overwritten. {mend}")
+        if "\n" in path:  # a file that has such a name is edited; one that gets it is a slip of the model
+            raise RefusedError("path", "a new file's name must not hold a line break.")
         parent = posixpath.dirname(path)
         while parent:
             above = self._at(parent)

@@ -52,6 +52,7 @@ class ReviewDesk:
             base=state.changes.base,
             snapshot=state.changes.snapshot,
             files=tuple(files),
+            left_out=state.changes.left_out,
         )
 
     async def findings(self, state: RunState) -> tuple[PlacedFinding, ...]:

@@ -1,13 +1,15 @@
 """The change set as people see it now: each hunk with its state and its place in the current text.
 
 What the journal fixes at the proposal (ids, contents) is in `change_set.py` and `hunks.py`; this is
-computed from that, the decisions, and the files or buffers as they are.
+computed from that, the decisions, and the files or buffers as they are. Who reads it finds every field,
+empty ones too.
 """
 
 from typing import Literal
 
 import msgspec
 
+from orchestration.events.base import LeftOut
 from orchestration.quality.finding import Finding
 from orchestration.review.hunks import HunkKind
 
@@ -15,7 +17,7 @@ HunkState = Literal["proposed", "accepted", "rejected", "conflict"]
 FileKind = Literal["create", "modify", "delete", "rename", "mode", "binary"]
 
 
-class HunkView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+class HunkView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """`start_line` counts from 0 in the file's current text (buffer, else disk) and `old_lines` is how
     many lines from there the hunk would replace (0: a pure insertion before that line). For an accepted
     hunk it is the place of the new text. `old_text` and `new_text` keep their line endings.
@@ -38,7 +40,7 @@ class HunkView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, re
     protected: str = ""
 
 
-class FileView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+class FileView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     path: str
     kind: FileKind
     hunks: tuple[HunkView, ...]
@@ -47,11 +49,14 @@ class FileView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, re
     removed: int = 0
 
 
-class ChangesView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+class ChangesView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """`left_out`: what agents changed and no hunk can hold (links), to be made by hand."""
+
     run_id: str
     base: str = ""
     snapshot: str = ""
     files: tuple[FileView, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     def hunks(self) -> tuple[HunkView, ...]:
         return tuple(hunk for file in self.files for hunk in file.hunks)

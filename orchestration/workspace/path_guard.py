@@ -13,6 +13,8 @@ from pathlib import Path
 from orchestration.errors import PathRefusedError
 from orchestration.workspace.links import follow
 
+NAME_BYTES = 255  # the limit of every file system we meet; a longer name could never be written
+
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:/")
 _DRIVE = re.compile(r"^[A-Za-z]:([\\/]|$)")
 _SHORT_NAME = re.compile(r"^(git|antiph|vscode|idea|cursor|mcp|agents)~[0-9]+(\.|$)")
@@ -126,6 +128,8 @@ class PathGuard:
                 parts.pop()
                 continue
             self._refuse_disguised(part, path)
+            if len(part.encode()) > NAME_BYTES:
+                raise PathRefusedError(f"{part[:40]}… is longer than the {NAME_BYTES} bytes a name may have")
             parts.append(part)
         return "/".join(parts)
 

@@ -49,7 +49,10 @@ class TaskTree:
         return None if found is None else found.mode
 
     def is_folder(self, path: str) -> bool:
-        return next(self.paths(path.rstrip("/") + "/"), None) is not None
+        inside = path.rstrip("/") + "/" if path else ""
+        return any(
+            known.startswith(inside) for known in self.paths(path)
+        )  # a file or link is no folder of itself
 
     def paths(self, prefix: str = "") -> Iterator[str]:
         """In order; `prefix` is a folder (or one file), not a string prefix."""

@@ -21,13 +21,13 @@ def diff(view: ChangesView) -> list[Line]:
     lines: list[Line] = []
     for file in view.files:
         lines += [*_heading(file), *(shown for hunk in file.hunks for shown in _hunk(hunk)), BLANK]
-    return [*lines, total(view)]
+    return [*lines, *_left_out(view), total(view)]
 
 
 def stat(view: ChangesView) -> list[Line]:
     """One line a file: what happens to it, its lines added and removed, its hunks by state."""
     if not view.files:
-        return [total(view)]
+        return [*_left_out(view), total(view)]
     width = max(len(_name(file)) for file in view.files)
     rows = [
         line(
@@ -39,7 +39,7 @@ def stat(view: ChangesView) -> list[Line]:
         )
         for file in view.files
     ]
-    return [*rows, total(view)]
+    return [*rows, *_left_out(view), total(view)]
 
 
 def total(view: ChangesView) -> Line:
@@ -55,6 +55,12 @@ def total(view: ChangesView) -> Line:
         (f"-{removed}", "red"),
         f", {figures.several(len(hunks), 'hunk')}: {_states(hunks)}",
     )
+
+
+def _left_out(view: ChangesView) -> list[Line]:
+    return [
+        line((item.path, "bold"), ("  not proposed", "yellow"), f"  {item.reason}") for item in view.left_out
+    ]
 
 
 def _name(file: FileView) -> str:

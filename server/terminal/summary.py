@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from orchestration.events import LeftOut
 from orchestration.run import RunState, TaskState
 from server.terminal import figures
 from server.terminal.board import totals, tree
@@ -39,6 +40,7 @@ def summary(
     lines += _unverified(state)
     lines += _final_gates(state, unicode=unicode)
     lines += _left_out(state)
+    lines += _not_proposed(state)
     if state.reasons:
         lines += [BLANK, line((f"why the exit code is {state.exit_code}", "bold"))]
         lines += [line("  ", reason) for reason in state.reasons]
@@ -106,10 +108,20 @@ def _final_gates(state: RunState, *, unicode: bool) -> list[Line]:
 def _left_out(state: RunState) -> list[Line]:
     if not state.left_out:
         return []
-    shown = [line("  ", item.path, (f"  {item.reason}", "dim")) for item in state.left_out[:_MOST_LEFT_OUT]]
-    rest = len(state.left_out) - len(shown)
-    more = [line((f"  … and {rest} more: antiphon show {state.run_id}", "dim"))] if rest > 0 else []
-    return [BLANK, line(("left out of the snapshot", "bold")), *shown, *more]
+    return _listed("left out of the snapshot", state.left_out, f"antiphon show {state.run_id}")
+
+
+def _not_proposed(state: RunState) -> list[Line]:
+    if state.changes is None or not state.changes.left_out:
+        return []
+    return _listed("not proposed", state.changes.left_out, f"antiphon changes {state.run_id}")
+
+
+def _listed(title: str, items: Sequence[LeftOut], listing: str) -> list[Line]:
+    shown = [line("  ", item.path, (f"  {item.reason}", "dim")) for item in items[:_MOST_LEFT_OUT]]
+    rest = len(items) - len(shown)
+    more = [line((f"  … and {rest} more: {listing}", "dim"))] if rest > 0 else []
+    return [BLANK, line((title, "bold")), *shown, *more]
 
 
 def _next(state: RunState, workspace_option: str) -> list[Line]:

@@ -105,6 +105,12 @@ def parse_call(call: ToolCall, offered: Mapping[str, Tool]) -> ParsedCall:
             error=f"The arguments of {call.name} are not valid JSON ({error}). Send the call again, whole; "
             "if it was cut off, make it smaller.",
         )
+    if _half_a_character(call.arguments, values):
+        return ParsedCall(
+            call,
+            error=f"The arguments of {call.name} hold half of a character (an escape from \\ud800 to \\udfff without "
+            "its other half), which no file can hold. Send the call again with the whole character.",
+        )
     try:
         arguments = msgspec.convert(values, tool.arguments, strict=False)
     except msgspec.ValidationError as error:
@@ -113,6 +119,17 @@ def parse_call(call: ToolCall, offered: Mapping[str, Tool]) -> ParsedCall:
             call, error=f"The arguments of {call.name} are not right: {error}. Its parameters: {wanted}"
         )
     return ParsedCall(call, tool, arguments)
+
+
+def _half_a_character(written: str, values: object) -> bool:
+    """A lone surrogate. JSON can spell it and Python can hold it, but neither the journal nor a file can."""
+    if "\\ud" not in written.lower():
+        return False
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 async def run_call(parsed: ParsedCall, bench: Workbench) -> ToolOutcome:

@@ -60,35 +60,46 @@ def _apply(bench: Workbench, edit: FileEdit) -> ToolOutcome:
 
 
 async def _move_file(bench: Workbench, wanted: MoveFile) -> ToolOutcome:
-    path = await _writable(bench, wanted.path)
-    to = await _writable(bench, wanted.to)
+    path = await _writable(bench, wanted.path, itself=True)
+    to = await _writable(bench, wanted.to, itself=True)
     bench.tree.move(path, to)
     return ToolOutcome(f"moved {path} to {to}", subject=f"{path} -> {to}")
 
 
 async def _delete_file(bench: Workbench, wanted: DeleteFile) -> ToolOutcome:
-    path = await _writable(bench, wanted.path)
+    path = await _writable(bench, wanted.path, itself=True)
     bench.tree.delete(path)
     return ToolOutcome(f"deleted {path}", subject=path)
 
 
-async def _writable(bench: Workbench, name: str) -> str:
-    """The guarded path. Raises when it is protected and no person allows it."""
+async def _writable(bench: Workbench, name: str, *, itself: bool = False) -> str:
+    """The guarded path. Raises when it, or what its links lead to, is protected and no person allows it.
+    `itself`: a link at the path is meant, not its target.
+    """
     path = bench.guard.inside(name)
-    if reason := bench.guard.protected(path):
-        allowed = await bench.ask(path, f"an agent wants to change {path}, which is protected: {reason}")
-        if not allowed:
-            raise ToolMistakeError(
-                f"{path} is protected ({reason}) and nobody allowed the change; leave it as it is and say "
-                "in `finish` what should be changed there."
+    if not path:
+        raise ToolMistakeError("That is the workspace itself; name a file in it.")
+    target = path if itself else bench.guard.inside(bench.tree.resolve(path))
+    for place in dict.fromkeys((path, target)):
+        if reason := bench.guard.protected(place):
+            allowed = await bench.ask(
+                place, f"an agent wants to change {place}, which is protected: {reason}"
             )
+            if not allowed:
+                raise ToolMistakeError(
+                    f"{place} is protected ({reason}) and nobody allowed the change; leave it as it is and "
+                    "say in `finish` what should be changed there."
+                )
     return path
 
 
 def _content(bench: Workbench, path: str) -> FileContent | None:
+    target = bench.tree.resolve(path)
+    if reason := bench.tree.left_out(target):
+        raise ToolMistakeError(f"{path} exists but is not available to agents ({reason}) and stays as it is.")
     data = bench.tree.read(path)
     if data is None:
-        return FileContent(kind="directory") if bench.tree.is_folder(path) else None
+        return FileContent(kind="directory") if bench.tree.is_folder(target) else None
     return FileContent(data)
 
 

@@ -7,6 +7,7 @@ import msgspec
 
 from orchestration.agents.tools.contract import Tool, ToolMistakeError, ToolOutcome, Workbench, parameters
 from orchestration.edits.text import BinaryContentError, FileText
+from orchestration.errors import PathRefusedError
 from providers.messages import ToolSpec
 
 READ_LINES = 2_000
@@ -90,7 +91,7 @@ async def _search(bench: Workbench, wanted: Search) -> ToolOutcome:
         ) from None
     prefix = _folder(bench, wanted.path)
     paths = list(_matching(bench, prefix, wanted.glob))
-    files = ((path, bench.tree.read(path)) for path in paths)
+    files = ((path, _readable(bench, path)) for path in paths)
     hits = await bench.executor.run(_find, wanted.pattern, files)
     if not hits:
         return ToolOutcome(f"No match for {wanted.pattern!r} in {len(paths)} files.", subject=wanted.pattern)
@@ -127,6 +128,14 @@ def _find(pattern: str, files: Iterator[tuple[str, bytes | None]]) -> list[str]:
     return hits
 
 
+def _readable(bench: Workbench, path: str) -> bytes | None:
+    """None for a link that leads nowhere: it is no reason to find nothing at all."""
+    try:
+        return bench.tree.read(path)
+    except PathRefusedError:
+        return None
+
+
 def _folder(bench: Workbench, path: str | None) -> str:
     return "" if path is None or path.strip() in {"", ".", "./", "/"} else bench.guard.inside(path)
 
@@ -147,6 +156,11 @@ def _matching(bench: Workbench, prefix: str, glob: str | None) -> Iterator[str]:
 def _absent(bench: Workbench, path: str) -> str:
     if reason := bench.tree.left_out(path):
         return f"{path} exists but is not available to agents: {reason}."
+    target = bench.tree.resolve(path)
+    if bench.tree.is_folder(target):
+        return f"{path or 'That'} is a folder; list_files shows what is in it."
+    if target != path:
+        return f"{path} is a link to {target}, which is not there."
     name = path.rsplit("/", 1)[-1]
     near = [known for known in bench.tree.paths() if known.rsplit("/", 1)[-1].lower() == name.lower()][:5]
     hint = f" Files of that name: {', '.join(near)}." if near else " Use list_files to see what there is."
