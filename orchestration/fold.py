@@ -74,7 +74,8 @@ def _run_created(state: RunState, event: ev.RunCreated, time: float) -> None:
 
 def _run_owned(state: RunState, event: ev.RunOwned, _time: float) -> None:
     state.epoch, state.owner_pid = event.epoch, event.pid
-    state.options = event.options or state.options
+    if event.options is not None and event.options != state.options:
+        state.options, state.final_gates = event.options, ()
     if event.resumed:
         state.end, state.cancelled, state.exhausted, state.reasons = None, False, None, ()
         if state.phase == "finished":
@@ -233,7 +234,9 @@ def _approval_resolved(state: RunState, event: ev.ApprovalResolved, _time: float
 
 
 def _gate_finished(state: RunState, event: ev.GateFinished, _time: float) -> None:
-    gate = GateState(event.gate, event.outcome, event.detail)
+    gate = GateState(event.gate, event.outcome, event.detail, event.tree)
+    if event.learned:
+        state.learned[event.learned] = None
     if event.task_id is None:
         kept = tuple(known for known in state.final_gates if known.gate != gate.gate)
         state.final_gates = (*kept, gate)

@@ -11,6 +11,7 @@ from orchestration.engine_ports import EnginePorts
 from orchestration.graph_model import TaskSpec
 from orchestration.live_run import LiveRun
 from orchestration.quality.gates import GateContext, GateReport
+from orchestration.quality.learned import decode
 from orchestration.quality.settings import QualitySettings
 
 _TESTS_SUBJECT = "the workspace's own tests and analyzers, in copies of it"
@@ -35,6 +36,12 @@ class Gating:
         self._live = live
         self._answers: dict[str | None, bool] = {}
 
+    async def recall(self) -> None:
+        """What gates of this run found out in a process that is gone."""
+        for digest in self._live.state.learned:
+            learned = decode(await self._live.blob(digest))
+            self._ports.baseline.take(self._live.state.run_id, learned)
+
     async def judge(
         self, spec: TaskSpec | None, *, attempt: int, start: str, tree: str, changed: tuple[str, ...]
     ) -> Verdict:
@@ -46,6 +53,7 @@ class Gating:
         unverified: list[str] = []
         for gate in ports.gates if spec is not None else ports.final_gates:
             report = await gate.check(context)
+            learned = await self._live.put_blob(report.learned) if report.learned else ""
             events.append(
                 ev.GateFinished(
                     gate=report.gate,
@@ -54,6 +62,8 @@ class Gating:
                     task_id=task_id,
                     attempt=attempt,
                     seconds=round(report.seconds, 3),
+                    tree=ports.objects.tree_of(tree) if spec is None else "",
+                    learned=learned,
                 )
             )
             events.extend(ev.FindingReported(finding=finding, task_id=task_id) for finding in report.findings)

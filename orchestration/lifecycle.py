@@ -55,6 +55,7 @@ class Lifecycle:
         scheduler = Scheduler(live, attempts.carry_out, max_parallel=self._options.max_parallel)
         attempts.scheduler = self.scheduler = scheduler
         await self._drop_orphans()
+        await self._gating.recall()
         scheduler.add([task.spec for task in live.state.tasks.values() if task.spec.kind != "delegated"])
         await scheduler.run()
         if scheduler.spent is not None:
@@ -160,6 +161,10 @@ class Lifecycle:
             await propose_changes(self._ports, self._live, self._live.state.tasks[first[0]].snapshot)
 
     async def _final_gates(self, final: str) -> Verdict:
+        tree = self._ports.objects.tree_of(final)
+        known = {gate.gate: gate.outcome for gate in self._live.state.final_gates if gate.tree == tree}
+        if all(known.get(gate.name) in {"passed", "not_applicable"} for gate in self._ports.final_gates):
+            return Verdict((), None, ())  # judged before the run was interrupted
         base = self._live.state.base
         changed = tuple(path for path, _, _ in self._ports.objects.diff(base, final))
         return await self._gating.judge(None, attempt=0, start=base, tree=final, changed=changed)

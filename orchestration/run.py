@@ -26,6 +26,7 @@ class GateState:
     gate: str
     outcome: ev.GateOutcome
     detail: str
+    tree: str = ""
 
 
 class TaskState(msgspec.Struct, frozen=True):
@@ -83,6 +84,7 @@ class Transcript:
 @dataclass(slots=True)
 class RunState:
     """`joins`: by task id (empty: the final tree), the conflict tasks that were put before it.
+    `learned`: digests of what gates found out, in the order in which they did.
     `usage_incomplete`: calls broke off whose cost is unknown, so `usage` is a lower bound.
     """
 
@@ -114,6 +116,7 @@ class RunState:
     finding_tasks: dict[str, str] = field(default_factory=dict)
     dismissed: frozenset[str] = frozenset()
     final_gates: tuple[GateState, ...] = ()
+    learned: dict[str, None] = field(default_factory=dict)
     changes: ev.ChangesProposed | None = None
     decisions: dict[str, DecisionState] = field(default_factory=dict)
     undos: dict[str, str] = field(default_factory=dict)
@@ -134,6 +137,7 @@ class RunState:
             approvals=dict(self.approvals),
             findings=dict(self.findings),
             finding_tasks=dict(self.finding_tasks),
+            learned=dict(self.learned),
             decisions=dict(self.decisions),
             undos=dict(self.undos),
         )

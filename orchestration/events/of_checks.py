@@ -23,7 +23,9 @@ class ApprovalResolved(StateEvent, frozen=True, kw_only=True, tag="approval_reso
 
 
 class GateFinished(StateEvent, frozen=True, kw_only=True, tag="gate_finished"):
-    """`task_id` None: the final merged tree."""
+    """`task_id` None: the final merged tree, whose id is `tree` then. `learned`: a blob of what the gate found
+    out and a resumed run must not find out again.
+    """
 
     gate: str
     outcome: GateOutcome
@@ -31,6 +33,8 @@ class GateFinished(StateEvent, frozen=True, kw_only=True, tag="gate_finished"):
     task_id: str | None = None
     attempt: int = 0
     seconds: float = 0.0
+    tree: str = ""
+    learned: str = ""
 
 
 class FindingReported(StateEvent, frozen=True, kw_only=True, tag="finding_reported"):

@@ -81,7 +81,7 @@ class GateContext:
 class GateReport:
     """`detail` is one line for people; `feedback` is for the model (at most about 6 kB; empty unless
     blocked). `outcome` is never `ask`: a gate asks inside and reports what came of it. `failed` are the
-    tests that block, by which a plan could name them.
+    tests that block, by which a plan could name them. `learned` is kept with the run (`quality/learned.py`).
     """
 
     gate: str
@@ -91,6 +91,7 @@ class GateReport:
     findings: tuple[Finding, ...] = field(default=())
     seconds: float = 0.0
     failed: tuple[str, ...] = ()
+    learned: bytes = b""
 
 
 class Gate(Protocol):

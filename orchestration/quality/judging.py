@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from orchestration.events import GateOutcome
-from orchestration.quality.baseline import Results
+from orchestration.quality.baseline import FileResults, Results
 from orchestration.quality.dependencies import missing_dependency
 from orchestration.quality.feedback import LIMIT, counted, failures, named, trimmed
 from orchestration.quality.gates import GateContext, GateReport
+from orchestration.quality.learned import ByOutcome, Learned, by_outcome, passes
 from orchestration.quality.protection import Protected
 from orchestration.quality.runners.command import WHOLE
 from orchestration.quality.runners.contract import Case, CaseOutcome, Runner, Target, is_below
@@ -65,6 +66,7 @@ class Check:
         self._others: dict[str, Case] = {}
         self._no_result: tuple[SessionResult, list[str]] | None = None
         self._notes: list[str] = []
+        self._before_known: dict[str, dict[str, ByOutcome]] = {}
         self._unsteady = 0
 
     async def run(self, session: Session) -> None:
@@ -79,9 +81,8 @@ class Check:
                 self._no_result = (result, list(selection.affected))
             elif result.problems:
                 self._notes.append(result.problems[0])
-        old = self._context.baseline.known_failures(
-            same_runs(self._context, self._context.start), self._others
-        )
+        runs = same_runs(self._context, self._context.start)
+        old = self._context.baseline.known_failures(runs, self._others, self._context.run)
         await self._again(session, self._others, old)
 
     async def _run_own(self, session: Session, own: Sequence[Target]) -> None:
@@ -125,7 +126,7 @@ class Check:
         runs = same_runs(self._context, self._context.tree)
         found = {}
         for target in targets:
-            outcomes = self._context.baseline.known(runs, target.path)
+            outcomes = self._context.baseline.known(runs, target.path, self._context.run)
             if outcomes and not target.nodes and "failed" not in outcomes.values():
                 found[target.path] = outcomes
         return found
@@ -142,7 +143,7 @@ class Check:
         """What was seen, in a line, when nothing is held against the tree; else raises a Verdict."""
         cases = self._others
         worse = [case for case in cases.values() if case.outcome != "passed"]
-        before = await self._before(tuple(dict.fromkeys(case.path for case in worse)))
+        before = await self._before_of(worse)
         self.seen.update(cases)
         broken = [case for case in worse if self._counts(case, before)]
         if broken:
@@ -191,6 +192,23 @@ class Check:
             taken = context.clock.monotonic() - began
         return bool(result.cases) and not result.problems and taken < limit / 2
 
+    def learned(self, *, passed: bool) -> Learned:
+        """What a resumed run needs not find out again; of the judged tree only where it `passed`."""
+        results = dict(self._before_known)
+        if not passed:
+            return Learned(results=results)
+        counts, whole = same_runs(self._context, self._context.tree), frozenset(self.whole)
+        files: dict[str, dict[str, CaseOutcome]] = {path: {} for path in self.whole}
+        for case in self.seen.values():
+            if case.path in whole:
+                files[case.path][case.id] = case.outcome
+        results[counts] = {
+            **results.get(counts, {}),
+            **{path: by_outcome(path, its) for path, its in files.items()},
+        }
+        others = (case for case in self.seen.values() if case.path not in whole)
+        return Learned(results=results, counts=counts, passed=passes(others))
+
     def _summary(self) -> str:
         outcomes = [case.outcome for case in self._others.values()]
         parts = [f"{counted(self._own_passed, 'own test')} passed"] if self._own_passed else []
@@ -202,16 +220,31 @@ class Check:
             parts.append(f"{self._unsteady} passed only when run once more")
         return "; ".join([*parts, *self._notes]) or "no test had a result"
 
-    async def _before(self, paths: Sequence[str]) -> Mapping[str, CaseOutcome] | str:
-        """What tests did at the start, as far as the time allows; or why that is not known."""
+    async def _before_of(self, worse: Sequence[Case]) -> Mapping[str, CaseOutcome] | str:
+        """What tests that do not pass now did before. Where they are only skipped, the run's base is asked, whose
+        tests run once for all tasks, and not this task's start: a skip fails nothing, it only must not hide
+        what passed once.
+        """
         context, plan = self._context, self._plan
-        known = [path for path in paths if path in plan.before or plan.whole]
+        paths = tuple(dict.fromkeys(case.path for case in worse))
+        has_passed = context.baseline.has_passed
+        if any(case.outcome == "failed" or has_passed(context.run, case.id) for case in worse):
+            return await self._before(paths, context.start, plan.before)
+        view = await context.executor.run(TreeView, context.store, context.base) if paths else plan.before
+        return await self._before(paths, context.base, view)
+
+    async def _before(
+        self, paths: Sequence[str], tree: str, view: TreeView
+    ) -> Mapping[str, CaseOutcome] | str:
+        """What tests did in an earlier tree, as far as the time allows; or why that is not known."""
+        context, plan = self._context, self._plan
+        known = [path for path in paths if path in view or plan.whole]
         if not known:
             return {}
         problems: list[str] = []
 
         async def run(files: Sequence[str]) -> Results:
-            async with open_session(context, context.start, plan.before, plan.runners) as session:
+            async with open_session(context, tree, view, plan.runners) as session:
                 targets = [Target(path) for path in files]
                 result = await session.run(targets, context.settings.baseline_s, alone=True)
             if not result.slow:
@@ -221,9 +254,14 @@ class Check:
                 found = {path: {} for path in files}
             for case in result.cases.values():
                 found.setdefault(case.path, {})[case.id] = case.outcome
-            return found
+            return {path: FileResults(its, not result.problems) for path, its in found.items()}
 
-        outcomes = await context.baseline.of(same_runs(context, context.start), known, run)
+        runs = same_runs(context, tree)
+        results = await context.baseline.of(runs, known, run, context.run)
+        self._before_known[runs] = {
+            path: by_outcome(path, its.outcomes) for path, its in results.items() if its.whole
+        }
+        outcomes = {case_id: outcome for its in results.values() for case_id, outcome in its.outcomes.items()}
         left = [path for path in known if not any(is_below(case_id, path) for case_id in outcomes)]
         if left and not problems:
             self._notes.append(f"{counted(len(left), 'file')} had no result before within the time")

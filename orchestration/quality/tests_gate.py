@@ -12,7 +12,7 @@ from dataclasses import replace
 from orchestration.errors import AntiphonError
 from orchestration.quality.feedback import LIMIT, counted, failures, named, trimmed
 from orchestration.quality.gates import GateContext, GateReport
-from orchestration.quality.judging import NAME, Check, Plan, Verdict, protected_note, report, same_runs
+from orchestration.quality.judging import NAME, Check, Plan, Verdict, protected_note, report
 from orchestration.quality.protection import Protected, protected_changes
 from orchestration.quality.runners.command import WHOLE, CommandRunner
 from orchestration.quality.runners.contract import Runner, Target, find_tests, runner_of
@@ -33,8 +33,6 @@ class TestsGate:
         began = context.clock.monotonic()
         try:
             found = await self._check(context)
-        except Verdict as verdict:
-            found = verdict.report
         except (AntiphonError, OSError) as error:
             found = report("not_run", str(error))
         return replace(found, seconds=context.clock.monotonic() - began)
@@ -47,8 +45,18 @@ class TestsGate:
             return report("not_applicable", "no tests concern the change")
         if why_not := await context.why_not():
             return report("not_run", why_not)
+        check = Check(context, plan)
         try:
-            found = await self._judge(context, plan)
+            found = await self._judge_and_ask(context, plan, check)
+        except Verdict as verdict:
+            found = verdict.report
+        learned = check.learned(passed=found.outcome == "passed")
+        context.baseline.take(context.run, learned)
+        return replace(found, learned=learned.encode())
+
+    async def _judge_and_ask(self, context: GateContext, plan: Plan, check: Check) -> GateReport:
+        try:
+            found = await self._judge(context, plan, check)
         except Verdict as verdict:
             if verdict.report.outcome != "not_run" or not plan.protected:
                 raise
@@ -58,17 +66,13 @@ class TestsGate:
             found = replace(found, detail="; ".join(filter(None, (found.detail, said))))
         return found
 
-    async def _judge(self, context: GateContext, plan: Plan) -> GateReport:
+    async def _judge(self, context: GateContext, plan: Plan, check: Check) -> GateReport:
         _refuse_missing(plan)
         if plan.selection.empty:
             return report("passed", "no tests concern the change")
-        check = Check(context, plan)
         async with open_session(context, context.tree, plan.after, plan.runners) as session:
             await check.run(session)
-        summary = await check.judge()
-        context.baseline.remember(same_runs(context, context.tree), check.whole, check.seen.values())
-        context.baseline.remember_passed(context.run, check.seen.values())
-        return report("passed", summary)
+        return report("passed", await check.judge())
 
 
 def _plan(context: GateContext, runners: tuple[Runner, ...]) -> Plan:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 
 import anyio
@@ -10,8 +11,9 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
 from orchestration.graph_model import TaskSpec
-from orchestration.quality.baseline import Baseline, BaselineCache
-from orchestration.quality.runners.contract import Case
+from orchestration.quality.baseline import Baseline, FileResults, Results
+from orchestration.quality.learned import Learned, by_outcome, decode, passes
+from orchestration.quality.runners.contract import Case, CaseOutcome
 from tests.quality.setting import Setting
 
 pytestmark = pytest.mark.anyio
@@ -176,50 +178,69 @@ async def test_named_tests_of_merged_tasks_decide_on_the_final_tree(setting: Set
         assert (await setting.tests.check(context)).outcome == outcome
 
 
-class DictCache:
-    def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-
-    async def get(self, key: str) -> bytes | None:
-        return self.kept.get(key)
-
-    async def put(self, key: str, body: bytes) -> None:
-        self.kept[key] = body
-
-
-async def test_the_base_is_run_once_for_many_and_kept_in_the_cache() -> None:
-    cache: BaselineCache = DictCache()
+async def test_the_base_is_run_once_for_many() -> None:
     runs: list[tuple[str, ...]] = []
 
-    async def run(paths: object) -> dict[str, dict[str, str]]:
-        assert isinstance(paths, list)
+    async def run(paths: Sequence[str]) -> Results:
         runs.append(tuple(paths))
         await anyio.lowlevel.checkpoint()
-        return {path: {f"{path}::t": "passed"} for path in paths if path != "slow.py"}
+        return {path: FileResults({f"{path}::t": "passed"}) for path in paths if path != "slow.py"}
 
-    baseline = Baseline(cache)
-    found: list[dict[str, str]] = []
+    baseline = Baseline()
+    found: list[Results] = []
 
     async def ask(*paths: str) -> None:
-        found.append({**await baseline.of("T", paths, run)})  # type: ignore[arg-type]  # outcomes are plain text here
+        found.append(await baseline.of("T", paths, run, "run-1"))
 
     async with anyio.create_task_group() as tasks:
         for _ in range(3):
             tasks.start_soon(ask, "a.py", "b.py")
         tasks.start_soon(ask, "b.py", "c.py", "slow.py")
     assert sorted(path for paths in runs for path in paths) == ["a.py", "b.py", "c.py", "slow.py"]
-    assert all("b.py::t" in result for result in found)
-    again = Baseline(cache)
-    assert await again.of("T", ["a.py"], run) == {"a.py::t": "passed"}  # type: ignore[arg-type]  # as above
-    assert len(runs) == 2
+    assert all("b.py" in result for result in found)
+
+
+@pytest.mark.parametrize("outcome", ["passed", "failed", "skipped"])
+async def test_only_what_passed_is_taken_over_from_another_run(outcome: CaseOutcome) -> None:
+    """Between two runs a person may install what the tests lack."""
+    runs: list[str] = []
+
+    async def run(paths: Sequence[str]) -> Results:
+        runs.extend(paths)
+        return {path: FileResults({f"{path}::t": outcome}) for path in paths}
+
+    baseline = Baseline()
+    for owner in ("run-1", "run-1", "run-2", "run-1"):
+        await baseline.of("T", ["a.py"], run, owner)
+    assert len(runs) == (1 if outcome == "passed" else 2)
+    assert baseline.known_failures("T", ["a.py::t"], "run-3") == frozenset()
+
+
+async def test_what_the_time_did_not_suffice_for_is_not_taken_for_the_whole_file() -> None:
+    async def run(paths: Sequence[str]) -> Results:
+        return {path: FileResults({f"{path}::t": "passed"}, whole=False) for path in paths}
+
+    baseline = Baseline()
+    assert (await baseline.of("T", ["a.py"], run, "run-1"))["a.py"].outcomes == {"a.py::t": "passed"}
+    assert baseline.known("T", "a.py", "run-1") is None
 
 
 def test_known_failures_and_passes() -> None:
     baseline = Baseline()
-    baseline.remember_passed("run-1", [Case("a.py::x", "passed"), Case("a.py::y", "failed")])
+    body = Learned(
+        results={
+            "T": {"a.py": by_outcome("a.py", {"a.py::x": "passed", "a.py::y": "failed", "a.py": "failed"})}
+        },
+        counts="T",
+        passed=passes([Case("b.py::x[::]", "passed"), Case("b.py::y", "failed")]),
+    ).encode()
+    baseline.take("run-1", decode(body))
+    assert baseline.has_passed("run-1", "b.py::x[::]")
+    assert not baseline.has_passed("run-1", "b.py::y")
     assert baseline.has_passed("run-1", "a.py::x")
     assert not baseline.has_passed("run-1", "a.py::y")
     assert not baseline.has_passed("run-2", "a.py::x"), "what another run made is not here"
     assert baseline.knows_passed("run-1")
     assert not baseline.knows_passed("run-2")
-    assert baseline.known_failures("T", ["a.py::x"]) == frozenset()
+    assert baseline.known_failures("T", ["a.py::x", "a.py::y", "a.py"], "run-1") == {"a.py::y", "a.py"}
+    assert Learned().encode() == b""
