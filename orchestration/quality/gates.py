@@ -99,7 +99,7 @@ class Gate(Protocol):
     def name(self) -> str: ...
 
     async def check(self, context: GateContext) -> GateReport:
-        """Judges; raises only on cancellation and faults of our own, never for what it judges."""
+        """Judges; raises only on cancellation, a used-up budget and faults of our own, never for what it judges."""
 
 
 def always(reason: str) -> WhyNot:

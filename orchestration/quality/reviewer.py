@@ -13,7 +13,7 @@ from difflib import unified_diff
 from typing import Any
 
 from orchestration.agents.roles import filled
-from orchestration.errors import AntiphonError
+from orchestration.errors import AntiphonError, BudgetExhaustedError
 from orchestration.quality.feedback import LIMIT, counted, trimmed
 from orchestration.quality.finding import Finding, Severity
 from orchestration.quality.findings import base_hash, identify
@@ -59,7 +59,9 @@ class Reviewer:
 
 
 class ReviewGate:
-    """Blocks on errors; warnings are shown. A model that cannot be asked makes it `not_run`."""
+    """Blocks on errors; warnings are shown. A model that cannot be asked makes it `not_run`, a used-up
+    budget ends the run.
+    """
 
     name = NAME
 
@@ -74,6 +76,8 @@ class ReviewGate:
     async def _check(self, context: GateContext) -> GateReport:
         try:
             reviewed = await self._reviewer.review(context)
+        except BudgetExhaustedError:
+            raise  # the end of the run, not of this gate alone
         except (AntiphonError, ProviderError) as error:
             return GateReport(
                 gate=NAME, outcome="not_run", detail=f"the reviewer could not be asked: {error}"

@@ -3,9 +3,7 @@
 import os
 import time
 from pathlib import Path
-from typing import cast
 
-from orchestration import events as ev
 from orchestration.commands import DecideHunks, Reply, ResumeRun, StartRun
 from orchestration.engine import EngineFront
 from orchestration.run import RunState
@@ -19,28 +17,6 @@ from server.settings_keys import Value
 from server.terminal.following import finished_json
 from server.terminal.questions import ask
 from server.terminal.summary import summary
-
-
-def options(settings: Settings) -> ev.RunOptions:
-    """The settings as a run pins them. A model must be set."""
-    assert settings.model is not None
-    budget = settings.budget
-    return ev.RunOptions(
-        model=settings.model,
-        max_parallel=settings.max_parallel,
-        plan=cast("ev.PlanMode", settings.plan),
-        approval=cast("ev.ApprovalMode", settings.approval),
-        review=settings.review,
-        budget=ev.Budget(
-            usd=budget.usd,
-            tokens=budget.tokens,
-            wall_seconds=budget.wall_seconds,
-            turns_per_task=budget.turns_per_task,
-            attempts=budget.attempts,
-        ),
-        test_command=settings.quality.test_command,
-        setup_command=settings.quality.setup_command,
-    )
 
 
 async def trusted_or_asked(

@@ -111,17 +111,17 @@ def _settings(data: Path) -> "Settings":
 async def _demo(invocation: Invocation, root: Path, settings: "Settings") -> int:
     from orchestration.commands import DecideHunks, StartRun
     from server.app import open_engine
-    from server.commands.carrying_out import options
     from server.commands.deciding import BY, decision_json, decision_lines
     from server.commands.engine import log_to_file, refused
     from server.commands.watch import Watch
+    from server.run_options import run_options
     from server.terminal.changes import diff
     from server.terminal.following import finished_json
 
     terminal = invocation.terminal
     log_to_file(settings, invocation.environ)
     async with open_engine(root, settings=settings, trusted=True, environ=invocation.environ) as engine:
-        reply = await engine.submit(StartRun(goal=GOAL, options=options(settings)))
+        reply = await engine.submit(StartRun(goal=GOAL, options=run_options(settings)))
         if reply.error:
             return refused(reply, terminal)
         watch = Watch(engine, reply.run_id, terminal)

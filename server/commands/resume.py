@@ -66,12 +66,12 @@ def _options(settings: Settings, pinned: "RunOptions | None") -> "RunOptions | N
     """The run's own options with what this command line gave; None where nothing was recorded or given."""
     import msgspec
 
-    from server.commands.carrying_out import options
+    from server.run_options import run_options
 
     given = {key for key, source in settings.sources.items() if source == COMMAND_LINE}
     if pinned is None or not given:
         return pinned
-    wanted = options(replace(settings, model=settings.model or pinned.model))
+    wanted = run_options(replace(settings, model=settings.model or pinned.model))
     budget = msgspec.structs.replace(
         pinned.budget,
         **{field: getattr(wanted.budget, field) for key, field in _BUDGET.items() if key in given},

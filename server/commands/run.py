@@ -88,12 +88,13 @@ def _carry_out(
     import anyio
 
     from orchestration.commands import StartRun
-    from server.commands.carrying_out import carry_out, options, trusted_or_asked
+    from server.commands.carrying_out import carry_out, trusted_or_asked
+    from server.run_options import run_options as pinned
 
     async def main() -> int:
         chosen, trust = await trusted_or_asked(invocation, root, settings, trusted=trusted)
         command = StartRun(
-            goal=_goal(invocation.args, plan), options=options(chosen), plan=plan.tasks if plan else None
+            goal=_goal(invocation.args, plan), options=pinned(chosen), plan=plan.tasks if plan else None
         )
         return await carry_out(invocation, root, chosen, command, trusted=trust)
 

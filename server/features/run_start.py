@@ -5,7 +5,7 @@ from server.client_profile import path_of
 from server.host import Host
 from server.jsonrpc import INVALID_PARAMS, RpcError
 from server.protocol import RunStartParams, RunStartResult
-from server.run_options import run_options
+from server.run_options import run_options, with_choices
 
 PARAMS = RunStartParams
 
@@ -15,7 +15,7 @@ async def handle(host: Host, params: RunStartParams) -> RunStartResult:
     settings = host.workspaces.settings_of(await host.workspaces.composition(), workspace.root)
     command = StartRun(
         goal=params.goal,
-        options=run_options(settings, params),
+        options=run_options(with_choices(settings, params)),
         context=params.context,
         idempotency_key=params.idempotency_key,
     )

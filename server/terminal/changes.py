@@ -99,15 +99,19 @@ def _hunk(hunk: HunkView) -> Iterable[Line]:
     )
     if hunk.reason or hunk.detail:
         yield line((f"   {hunk.detail or hunk.reason}", "dim"))
-    yield from _side(hunk.old_text, "-", "red")
-    yield from _side(hunk.new_text, "+", "green")
+    endings = {row.endswith("\r") for side in (hunk.old_text, hunk.new_text) for row in side.split("\n")[:-1]}
+    plain = len(endings) < 2
+    yield from _side(hunk.old_text, "-", "red", plain=plain)
+    yield from _side(hunk.new_text, "+", "green", plain=plain)
 
 
-def _side(text: str, sign: str, style: str) -> Iterable[Line]:
-    """A carriage return stays visible: a hunk may change nothing but line endings."""
+def _side(text: str, sign: str, style: str, *, plain: bool) -> Iterable[Line]:
+    """Where line endings differ, and only there (`plain` is false), a carriage return stays visible: a hunk may
+    change nothing else.
+    """
     if not text:
         return
-    rows = text.split("\n")
+    rows = (text.replace("\r\n", "\n") if plain else text).split("\n")
     whole = not rows[-1]
     for row in rows[:-1] if whole else rows:
         yield line((f"{sign}{row.replace(chr(9), TAB)}", style))

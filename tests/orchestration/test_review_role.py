@@ -58,3 +58,13 @@ async def test_without_the_option_nobody_reviews(bench: Bench) -> None:
         reply = await engine.submit(cm.StartRun(goal="g", options=options(), plan=(task("t"),)))
         state = await engine.wait(reply.run_id)
     assert state.end == "completed"
+
+
+async def test_a_budget_that_ends_before_the_review_ends_the_run(bench: Bench) -> None:
+    bench.rules(says(*writes("m.py", "x = 1\n"), task="t"), review(pattern="."))
+    async with bench.engine() as engine:
+        state = await run(engine, task("t"), review=True, budget={"tokens": 1})
+    assert state.exhausted is not None
+    assert state.exhausted.what == "tokens"
+    assert (state.end, state.exit_code) == ("failed", 1)
+    assert state.tasks["t"].status == "cancelled", "what was not reviewed does not merge"
