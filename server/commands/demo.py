@@ -45,10 +45,8 @@ def execute(invocation: Invocation) -> int:
 
     terminal = invocation.terminal
     terminal.say(("Antiphon demo", "bold"))
-    terminal.say(
-        "No model is asked: the scripted provider answers from a file. All else is real: the plan, the agents'"
-    )
-    terminal.say("tools, the commands, the gates, the merge, and the review of what comes back.")
+    terminal.say("No model is asked: the scripted provider answers from a file. All else is real:")
+    terminal.say("plan, agents' tools, commands, gates, merge, and the review of what comes back.")
     with _place(invocation) as (root, data):
         shutil.copytree(
             _PACKAGED / "workspace", root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
@@ -178,7 +176,7 @@ async def _tested(invocation: Invocation, root: Path, settings: "Settings") -> d
         last = done.output.decode(errors="replace").strip().splitlines()[-1:]
         mark = ("passed", "green") if passed[name] else ("failed", "red")
         known = (
-            "  the dead letter: its task was given up, so nothing of it was merged" if name == DEAD else ""
+            "  the dead letter: given up, so not merged" if name == DEAD else ""
         )
         terminal.say(f"  {name:<10} ", mark, (f"  {last[0] if last else ''}", "dim"), known)
     return passed

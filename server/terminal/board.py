@@ -1,9 +1,10 @@
 """The live tree of a run as lines: what is at work first, the rest folded to what fits the screen. Pure.
 
-Mend the parser                                             running · 12s
-✔ tokenizer  Mend the tokenizer        merged · coder · 3.1k tok · $0.01 · 4.2s
-● printer    Mend the printer          running · coder · try 2 · turn 3 · …  run_command pytest
-  ● quotes   Mend the quotes           running · coder · turn 1
+running · Mend the parser
+1 of 3 merged · 2 running · 9.0k tokens · $0.03 · 12s
+✔ tokenizer  Mend the tokenizer  merged · 4.2s · $0.01 · 3.1k tok · coder
+● printer    Mend the printer    running · try 2 · 7.8s · $0.02 · 4.1k tok · turn 3 · run_command pytest
+  ● quotes   Mend the quotes     running · 3.0s · $0 · 1.8k tok · turn 1 · coder
 """
 
 from collections.abc import Sequence
@@ -115,13 +116,13 @@ def _details(task: TaskState, state: RunState, now: float) -> Line:
         return joined(parts)
     if task.status in {"skipped", "cancelled"}:
         return joined([*parts, line((task.reason, "dim")) if task.reason else BLANK])
+    if task.attempt > 1:  # before what a narrow screen may cut off
+        parts.append(line((f"try {task.attempt}", "yellow")))
     if task.started:
         parts.append(line(figures.duration((task.ended or _ended(state, now)) - task.started)))
     if task.usage.total_tokens != 0:
         parts.append(line(figures.usd(task.usage.cost_usd)))
         parts.append(line(f"{figures.tokens(task.usage.total_tokens)} tok"))
-    if task.attempt > 1:
-        parts.append(line((f"try {task.attempt}", "yellow")))
     if task.status == "running" and task.turn:
         parts.append(line(f"turn {task.turn}"))
     if task.activity and task.status in {"running", "waiting"}:

@@ -7,7 +7,7 @@ from orchestration.run import RunState, TaskState
 from server.terminal import figures
 from server.terminal.board import totals, tree
 from server.terminal.following import last_lines
-from server.terminal.lines import BLANK, Line, clipped, line
+from server.terminal.lines import BLANK, Line, cells, clipped, line, plain
 from server.terminal.words import END_STYLES, gate_line
 
 _MOST_TASKS = 60
@@ -50,15 +50,13 @@ def summary(
 def dead_letter(task: TaskState, columns: int) -> list[Line]:
     """Why a task was given up, with the end of what its last gate said."""
     reason = task.reason.strip().splitlines()
-    lines = [
-        BLANK,
-        line(
-            ("dead letter ", "bold red"),
-            (task.spec.id, "bold"),
-            f" after {figures.several(task.attempt, 'attempt')}: ",
-            clipped(reason[0] if reason else "", max(20, columns - 20)),
-        ),
-    ]
+    head = line(
+        ("dead letter ", "bold red"),
+        (task.spec.id, "bold"),
+        f" after {figures.several(task.attempt, 'attempt')}: ",
+    )
+    room = max(20, columns - cells(plain(head)))
+    lines = [BLANK, (*head, *line(clipped(reason[0] if reason else "", room)))]
     feedback = task.failures[-1].feedback if task.failures else ""
     quoted = last_lines(feedback) or [clipped(text, columns) for text in reason[1:12]]
     return lines + [line(("  │ ", "red"), (shown, "dim")) for shown in quoted]

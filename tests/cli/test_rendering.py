@@ -94,7 +94,7 @@ def test_the_board_shows_who_is_at_what() -> None:
     assert rows[0] == "running · Mend the parser"
     assert rows[1].startswith("1 of 4 merged · 1 running · 1.5k tokens · ? · 19s")
     assert rows[2].startswith("● parse")
-    assert "running · 16s · ? · 1.5k tok · try 2 · turn 1 · read_file src/parse.py · coder" in rows[2]
+    assert "running · try 2 · 16s · ? · 1.5k tok · turn 1 · read_file src/parse.py · coder" in rows[2]
     assert "pending · after parse" in rows[3]
     assert rows[4].startswith("✔ docs")
     assert rows[5].startswith("  ○ parse-1")
