@@ -8,7 +8,8 @@ EXAMPLES = """  antiphon accept latest --all
   antiphon accept latest --file src/parse.py --file src/print.py
   antiphon accept latest --hunk 3f9a
 
-Exit code 1: a file is no longer what the proposal was made for; it is left as it is.
+Exit code 1: a file is no longer what the proposal was made for; it is left
+as it is.
 """
 
 

@@ -24,7 +24,7 @@ EXAMPLES = """  antiphon apply-edits < answer.txt
   antiphon apply-edits --format unified_diff --dry-run < change.diff
   antiphon apply-edits --root src --json < answer.txt
 
-Exit code 0: everything was applied. 1: refused with reasons, nothing was changed.
+Exit code 0: everything was applied. 1: refused with reasons, nothing changed.
 """
 _LARGEST_INPUT = 256 << 20
 _Step = tuple[str, bytes | None, bytes | None, int | None]
@@ -38,7 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--format",
         choices=("auto", "search_replace", "unified_diff", "apply_patch"),
         default="auto",
-        help="how the edits are written (default: found out)",
+        metavar="NAME",
+        help="auto (found out, the default), search_replace, unified_diff or apply_patch",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would happen; write nothing")
     parser.add_argument(

@@ -92,7 +92,7 @@ def decision_lines(reply: Reply, verb: str) -> list[Line]:
             (done, "bold green" if not conflicts else "bold yellow"),
             f" in {count}" if reply.files else "",
             (f", {figures.several(conflicts, 'conflict')}" if conflicts else "", "bold red"),
-            (f"  decision {reply.decision_id}" if reply.decision_id else "", "dim"),
+            (f"  {reply.decision_id}" if reply.decision_id else "", "dim"),
         )
     )
     return lines

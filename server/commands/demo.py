@@ -175,9 +175,7 @@ async def _tested(invocation: Invocation, root: Path, settings: "Settings") -> d
         passed[name] = done.exit_code == 0
         last = done.output.decode(errors="replace").strip().splitlines()[-1:]
         mark = ("passed", "green") if passed[name] else ("failed", "red")
-        known = (
-            "  the dead letter: given up, so not merged" if name == DEAD else ""
-        )
+        known = "  the dead letter: given up, so not merged" if name == DEAD else ""
         terminal.say(f"  {name:<10} ", mark, (f"  {last[0] if last else ''}", "dim"), known)
     return passed
 

@@ -21,6 +21,7 @@ def execute(invocation: Invocation) -> int:
     import anyio
 
     from server.examination import examine
+    from server.terminal.lines import line, wrapped
 
     terminal = invocation.terminal
     checks = anyio.run(examine, invocation.args.workspace, invocation.environ)
@@ -38,7 +39,9 @@ def execute(invocation: Invocation) -> int:
     for check in checks:
         drawn, ascii_form, style = _MARKS[check.state]
         mark = drawn if terminal.unicode else ascii_form
-        terminal.say((f"{mark} {check.name:<{width}}", style), f"  {check.detail}")
+        told = [line((f"{mark} {check.name:<{width}}", style), f"  {check.detail}")]
         if check.mend:
-            terminal.say(" " * (width + 4), (check.mend, "dim"))
+            told.append(line(" " * (width + 4), (check.mend, "dim")))
+        for one in told:
+            terminal.lines(wrapped(one, terminal.columns, indent=width + 4))
     return 0 if sound else 1

@@ -14,7 +14,8 @@ EXAMPLES = """  antiphon resume latest
   antiphon resume run-20260301-101500-4f2a1c --max-cost 10
   antiphon resume latest --model openai/gpt-4.1 --trust
 
-The options are those of `run`; what is not given stays as the run had it. So do the exit codes.
+The options are those of `run`; what is not given stays as the run had it. The
+exit codes are those of `run`, too.
 """
 
 

@@ -13,7 +13,8 @@ EXAMPLES = """  antiphon review
   antiphon review --base main --trust
   antiphon review --json | jq -r 'select(.type == "finding") | .rule'
 
-Exit code 0: nothing found. 1: findings, or a reviewing role that could not be asked. Analyzers are programs, so they run in a trusted workspace only.
+Exit code 0: nothing found. 1: findings, or a reviewing role that could not be
+asked. Analyzers are programs, so they run in a trusted workspace only.
 """
 _STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 

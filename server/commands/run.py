@@ -19,8 +19,9 @@ EXAMPLES = """  antiphon run "Make the failing tests pass"
   antiphon run "Translate the README" --plan confirm
   antiphon run "Mend the parser" --json | jq -r .type
 
-The exit code is 0 when every task merged with all gates passed; 1 with dead letters, blocked or unrun
-gates, a used-up budget or a failed plan; 2 for usage or configuration; 130 when cancelled (Ctrl-C).
+The exit code is 0 when every task merged with all gates passed; 1 with dead
+letters, blocked or unrun gates, a used-up budget or a failed plan; 2 for usage
+or configuration; 130 when cancelled (Ctrl-C).
 """
 
 

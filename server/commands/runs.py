@@ -67,15 +67,15 @@ def run_json(run: "RunSummary") -> dict[str, object]:
 
 def _line(run: "RunSummary", now: float, columns: int) -> "Line":
     from server.terminal import figures
-    from server.terminal.lines import clipped, line
+    from server.terminal.lines import cells, clipped, line, plain
 
     goal = " ".join(run.goal.split())
     hunks = f", {figures.several(run.open_hunks, 'open hunk')}" if run.open_hunks else ""
-    return line(
+    head = line(
         (run.run_id, "bold"),
         "  ",
         (f"{run.state:<11}", _STYLES.get(run.state, "")),
         f"  {run.tasks_done}/{run.tasks_total} tasks{hunks}",
         (f"  {figures.duration(now - run.created)} ago  ", "dim"),
-        clipped(goal, max(20, columns - 70)),
     )
+    return (*head, *line(clipped(goal, max(12, columns - cells(plain(head))))))

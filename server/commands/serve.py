@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 EXAMPLES = """  antiphon serve --stdio
 
 An editor starts this; a person has no use for it. In Neovim:
-  vim.lsp.start({ name = "antiphon", cmd = { "antiphon", "serve", "--stdio" }, root_dir = vim.fn.getcwd() })
+  vim.lsp.start({ name = "antiphon", cmd = { "antiphon", "serve", "--stdio" },
+                  root_dir = vim.fn.getcwd() })
 """
 
 
 def configure(parser: "argparse.ArgumentParser") -> None:
     parser.add_argument("--stdio", action="store_true", help="the only transport, and so the default")
     # Language clients add this one by themselves; the process id also comes with `initialize`.
-    parser.add_argument("--clientProcessId", help="of no use here")
+    parser.add_argument("--clientProcessId", help="==SUPPRESS==")
 
 
 def execute(invocation: "Invocation") -> int:

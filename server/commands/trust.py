@@ -10,8 +10,9 @@ EXAMPLES = """  antiphon trust
   antiphon trust --revoke
   antiphon trust --list
 
-Trusting means: gates may run this workspace's tests, agents' commands may run as your approval says, and
-its `.antiphon/config.toml` may name commands and a model. It never lets a workspace raise rights.
+Trusting means: gates may run this workspace's tests, agents' commands may run
+as your approval says, and its `.antiphon/config.toml` may name commands and a
+model. It never lets a workspace raise rights.
 """
 
 

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 EXAMPLES = """  antiphon undo latest
   antiphon undo latest --decision decision-91b2c4d5e6f7
 
-Without --decision the latest decision that is not undone yet; `antiphon show RUN` lists them.
+Without --decision the latest decision that is not undone yet;
+`antiphon show RUN` lists them.
 """
 
 

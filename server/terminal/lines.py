@@ -3,6 +3,7 @@
 Every piece is made inert when it is added, so nothing from outside can reach a terminal as it came.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -12,6 +13,7 @@ Style = str  # as rich understands it: "bold red", "dim"
 Piece = str | tuple[str, Style]
 Line = tuple[tuple[str, Style], ...]
 BLANK: Line = ()
+_WORDS = re.compile(r" *[^ ]+ *| +")
 
 
 def line(*pieces: Piece) -> Line:
@@ -73,6 +75,28 @@ def cropped(drawn: Line, columns: int) -> Line:
         if piece != text:
             break
     return tuple(result)
+
+
+def wrapped(drawn: Line, columns: int, *, indent: int = 4) -> list[Line]:
+    """The line broken at blanks into lines of at most `columns`, all but the first indented. A longer word is
+    left whole, so that it can be copied.
+    """
+    if cells(plain(drawn)) <= columns:
+        return [drawn]
+    rows: list[list[tuple[str, Style]]] = [[]]
+    used = 0
+    for text, style in drawn:
+        for word in _WORDS.findall(text):
+            wide = cells(word.rstrip(" "))
+            if used + wide > columns and used > indent:
+                text_before, style_before = rows[-1][-1]
+                rows[-1][-1] = (text_before.rstrip(" "), style_before)
+                rows.append([(" " * indent, "")])
+                used = indent
+                word = word.lstrip(" ")  # noqa: PLW2901 - a row does not begin with the blanks it was broken at
+            rows[-1].append((word, style))
+            used += cells(word)
+    return [tuple(row) for row in rows]
 
 
 def _width(character: str) -> int:

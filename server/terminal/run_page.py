@@ -5,7 +5,8 @@ from server.terminal import figures
 from server.terminal.board import totals
 from server.terminal.following import last_lines
 from server.terminal.inert import inert_lines
-from server.terminal.lines import BLANK, Line, clipped, joined, line
+from server.terminal.lines import BLANK, Line, clipped, joined, line, wrapped
+from server.terminal.summary import final_gates, why
 from server.terminal.words import END_STYLES, gate_line, glyph, status_style, status_word
 
 
@@ -28,12 +29,7 @@ def run_page(state: RunState, word: str, now: float, *, columns: int, unicode: b
         )
     for task in state.tasks.values():
         lines += [BLANK, *_task(task, columns, unicode=unicode)]
-    if state.final_gates:
-        lines += [BLANK, line(("the merged result", "bold"))]
-        lines += [
-            (*line("  "), *gate_line(gate.gate, gate.outcome, gate.detail, unicode=unicode))
-            for gate in state.final_gates
-        ]
+    lines += final_gates(state, columns, unicode=unicode)
     if state.left_out:
         lines += [BLANK, line(("left out of the snapshot", "bold"))]
         lines += [line("  ", item.path, (f"  {item.reason}", "dim")) for item in state.left_out]
@@ -45,8 +41,7 @@ def run_page(state: RunState, word: str, now: float, *, columns: int, unicode: b
             for one in open_findings
         ]
     if state.reasons:
-        lines += [BLANK, line((f"why the exit code is {state.exit_code}", "bold"))]
-        lines += [line("  ", reason) for reason in state.reasons]
+        lines += why(state, columns)
     if state.decisions:
         lines += [BLANK, line(("decisions", "bold"))]
         for decision in state.decisions.values():
@@ -62,10 +57,12 @@ def task_page(task: TaskState, *, columns: int, unicode: bool = True) -> list[Li
     """One task with its instructions and everything that its gates said."""
     lines = _task(task, columns, unicode=unicode)
     lines += [BLANK, line(("instructions", "bold"))]
-    lines += [line("  ", text) for text in inert_lines(task.spec.instructions)]
+    for text in inert_lines(task.spec.instructions):
+        lines += wrapped(line("  ", text), columns, indent=2)
     for failure in task.failures:
         lines += [BLANK, line((f"attempt {failure.attempt} failed ({failure.kind})", "bold yellow"))]
-        lines += [line("  ", text) for text in inert_lines(failure.reason)]
+        for text in inert_lines(failure.reason):
+            lines += wrapped(line("  ", text), columns)
         lines += [line("  ", ("│ ", "dim"), text) for text in inert_lines(failure.feedback)]
     return lines
 
@@ -108,10 +105,9 @@ def _task(task: TaskState, columns: int, *, unicode: bool) -> list[Line]:
         lines.append(
             line("  ", (f"attempt {failure.attempt}: ", "yellow"), clipped(first, max(20, columns - 14)))
         )
-    lines += [
-        (*line("  "), *gate_line(gate.gate, gate.outcome, gate.detail, unicode=unicode))
-        for gate in task.gates
-    ]
+    for gate in task.gates:
+        shown = (*line("  "), *gate_line(gate.gate, gate.outcome, gate.detail, unicode=unicode))
+        lines += wrapped(shown, columns)
     if task.reason:
         first = task.reason.strip().splitlines()[0]
         lines.append(line("  ", ("reason: ", "dim"), clipped(first, max(20, columns - 10))))

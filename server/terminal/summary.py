@@ -7,7 +7,7 @@ from orchestration.run import RunState, TaskState
 from server.terminal import figures
 from server.terminal.board import totals, tree
 from server.terminal.following import last_lines
-from server.terminal.lines import BLANK, Line, cells, clipped, line, plain
+from server.terminal.lines import BLANK, Line, cells, clipped, line, plain, wrapped
 from server.terminal.words import END_STYLES, gate_line
 
 _MOST_TASKS = 60
@@ -37,13 +37,12 @@ def summary(
     for task in state.tasks.values():
         if task.status == "dead":
             lines += dead_letter(task, columns)
-    lines += _unverified(state)
-    lines += _final_gates(state, unicode=unicode)
+    lines += _unverified(state, columns)
+    lines += final_gates(state, columns, unicode=unicode)
     lines += _left_out(state)
     lines += _not_proposed(state)
     if state.reasons:
-        lines += [BLANK, line((f"why the exit code is {state.exit_code}", "bold"))]
-        lines += [line("  ", reason) for reason in state.reasons]
+        lines += why(state, columns)
     return lines + _next(state, workspace_option) if with_next else lines
 
 
@@ -78,29 +77,35 @@ def _tasks(state: RunState, now: float, columns: int, *, unicode: bool) -> list[
     return [*told, line((f"… and {rest} more: antiphon show {state.run_id}", "dim"))]
 
 
-def _unverified(state: RunState) -> list[Line]:
+def _unverified(state: RunState, columns: int) -> list[Line]:
     tasks = [task for task in state.tasks.values() if task.status == "merged" and not task.verified]
     if not tasks:
         return []
     lines = [BLANK, line(("unverified", "bold yellow"), ": merged, but a gate could not run")]
     for task in tasks[:_MOST_TASKS]:
         unrun = [gate for gate in task.gates if gate.outcome == "not_run"]
-        why = "; ".join(f"{gate.gate}: {gate.detail}" if gate.detail else gate.gate for gate in unrun)
-        lines.append(line("  ", (task.spec.id, "bold"), f"  {why}" if why else ""))
+        said = "; ".join(f"{gate.gate}: {gate.detail}" if gate.detail else gate.gate for gate in unrun)
+        lines += wrapped(line("  ", (task.spec.id, "bold"), f"  {said}" if said else ""), columns)
     return lines
 
 
-def _final_gates(state: RunState, *, unicode: bool) -> list[Line]:
+def final_gates(state: RunState, columns: int, *, unicode: bool) -> list[Line]:
+    """What the gates said of the merged result; nothing where they were not reached."""
     if not state.final_gates:
         return []
-    return [
-        BLANK,
-        line(("the merged result", "bold")),
-        *(
-            (*line("  "), *gate_line(gate.gate, gate.outcome, gate.detail, unicode=unicode))
-            for gate in state.final_gates
-        ),
-    ]
+    lines = [BLANK, line(("the merged result", "bold"))]
+    for gate in state.final_gates:
+        shown = (*line("  "), *gate_line(gate.gate, gate.outcome, gate.detail, unicode=unicode))
+        lines += wrapped(shown, columns)
+    return lines
+
+
+def why(state: RunState, columns: int) -> list[Line]:
+    """Why the run did not simply succeed."""
+    lines = [BLANK, line((f"why the run's exit code is {state.exit_code}", "bold"))]
+    for reason in state.reasons:
+        lines += wrapped(line("  ", reason), columns)
+    return lines
 
 
 def _left_out(state: RunState) -> list[Line]:

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from server.terminal.lines import Line, Piece, line, plain
 
-_FALLBACK_COLUMNS = 100
+_FALLBACK_COLUMNS = 400  # for a file or a program: nothing is broken and hardly anything cut
 _PLAIN_FORMS = str.maketrans("·…│", "-~|")  # our own ornaments, as wide as before
 
 

@@ -33,10 +33,12 @@ def test_the_version(antiphon: Antiphon) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_explains_itself_with_examples(antiphon: Antiphon, command: str) -> None:
+    antiphon.variables["COLUMNS"] = "80"
     shown = antiphon(command, "--help")
     assert shown.code == 0, shown
     assert f"usage: antiphon {command}" in shown.out
     assert f"examples:\n  antiphon {command}" in shown.out
+    assert max(map(len, shown.out.splitlines())) < 80
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"], ["nonsense"]])

@@ -11,7 +11,7 @@ from server.terminal.board import board, tree
 from server.terminal.changes import diff, stat
 from server.terminal.following import event_json, event_lines, finished_json, last_lines
 from server.terminal.inert import inert, inert_lines
-from server.terminal.lines import Line, cells, clipped, cropped, line, plain
+from server.terminal.lines import Line, cells, clipped, cropped, line, plain, wrapped
 from server.terminal.run_page import run_page, task_page
 from server.terminal.summary import summary
 from tests.cli.example_run import START, created, finished_run, spec, started, state_of, turn
@@ -132,7 +132,7 @@ def test_the_summary_says_what_merged_what_did_not_and_what_to_do() -> None:
     assert "unverified: merged, but a gate could not run" in page
     assert "  d  tests: the workspace is not trusted" in page
     assert "  big.bin  larger than 10 MB" in page
-    assert "why the exit code is 1" in page
+    assert "why the run's exit code is 1" in page
     assert "antiphon accept run-1 --workspace w --all" in page
     assert "antiphon resume" not in page, "dead letters are final"
     assert "\x1b" not in page
@@ -270,3 +270,15 @@ def test_changes_as_a_list_of_files() -> None:
 def test_the_tree_of_a_run_that_has_ended_stands_still() -> None:
     state = finished_run()
     assert tree(state, START + 50, columns=100) == tree(state, START + 5000, columns=100)
+
+
+def test_long_lines_break_at_blanks_and_words_stay_whole() -> None:
+    long = line(
+        "  ", ("tests blocked ", "red"), "2 of 4 fail: tests/test_labels.py::Labels::test_a_cut_word and one"
+    )
+    assert wrapped(long, 200) == [long]
+    assert texts(wrapped(long, 40)) == [
+        "  tests blocked 2 of 4 fail:",
+        "    tests/test_labels.py::Labels::test_a_cut_word",
+        "    and one",
+    ]
