@@ -19,8 +19,8 @@ from orchestration.journal.contract import Journal
 from orchestration.journal.data_dir import WorkspaceHome, workspace_home
 from orchestration.journal.sqlite import open_journal
 from orchestration.quality.baseline import Baseline
-from orchestration.quality.gates import final_gates, standard_gates
 from orchestration.quality.settings import QualitySettings
+from orchestration.quality.standard import final_gates, task_gates
 from orchestration.workspace.checkouts import CheckoutPool
 from orchestration.workspace.files import WorkspaceFiles
 from orchestration.workspace.git import Git
@@ -134,7 +134,7 @@ async def open_ports(
             launcher=stores.launcher,
             models=registry,
             documents=NoDocuments() if documents is None else documents,
-            gates=standard_gates(quality),
+            gates=task_gates(),
             final_gates=final_gates(quality),
             quality=quality,
             baseline=Baseline(),

@@ -1,4 +1,4 @@
-"""The contract of gates, and which gates are standard. What each one checks is in its own module.
+"""The contract of gates. What each one checks is in its own module; which there are, in `standard.py`.
 
 A gate judges the tree that a task produced against the tree it started from. It never changes a tree:
 whatever its commands write stays in the checkout and is discarded with it.
@@ -109,22 +109,3 @@ def always(reason: str) -> WhyNot:
         return reason
 
     return why_not
-
-
-def standard_gates(settings: QualitySettings) -> tuple[Gate, ...]:
-    """Syntax, then tests: cheap first, so that a file that does not parse costs no test run."""
-    from orchestration.quality.runners import standard_runners
-    from orchestration.quality.syntax import SyntaxGate
-    from orchestration.quality.tests_gate import TestsGate
-
-    del settings
-    return (SyntaxGate(), TestsGate(standard_runners()))
-
-
-def final_gates(settings: QualitySettings) -> tuple[Gate, ...]:
-    """For the final merged tree: the standard gates, then what analyzers find, which never blocks."""
-    from orchestration.quality.analyzers import standard_analyzers
-    from orchestration.quality.difference import AnalysisGate
-
-    extra = (AnalysisGate(standard_analyzers()),) if settings.analyzers else ()
-    return (*standard_gates(settings), *extra)

@@ -64,6 +64,40 @@ def test_the_engine_asks_no_clock_of_datetime() -> None:
     assert found == []
 
 
+def test_the_engine_has_no_import_circles() -> None:
+    """Imports inside functions count: they hide a circle, they do not open it."""
+    names = {
+        name(path).removesuffix(".py").removesuffix("/__init__").replace("/", "."): path
+        for path in modules(*SOURCES[1:])
+    }
+    imports = {
+        module: sorted(set(_modules_imported(path)) & names.keys() - {module})
+        for module, path in names.items()
+    }
+    done: set[str] = set()
+    for module in imports:
+        assert (circle := _circle(module, imports, [], done)) == [], " -> ".join(circle)
+
+
+def _modules_imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _circle(module: str, imports: dict[str, list[str]], path: list[str], done: set[str]) -> list[str]:
+    if module in path:
+        return [*path[path.index(module) :], module]
+    if module in done:
+        return []
+    for other in imports[module]:
+        if found := _circle(other, imports, [*path, module], done):
+            return found
+    done.add(module)
+    return []
+
+
 def test_only_the_workspace_starts_processes() -> None:
     starts = re.compile(
         r"subprocess\.(run|Popen|call|check_\w+)|os\.(system|popen|exec\w+|spawn\w+|posix_spawn\w*|fork)\("
