@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from orchestration.events import Decision, FileResult, RunOptions
+from orchestration.events import Decision, FileResult, LeftOut, RunOptions
 from orchestration.graph_model import TaskSpec
 
 
@@ -76,6 +76,17 @@ class UndoDecision(_Command, frozen=True, kw_only=True, tag="undo_decision"):
     by: str = ""
 
 
+class RestoreCheckpoint(_Command, frozen=True, kw_only=True, tag="restore_checkpoint"):
+    """Makes the workspace, or only `paths` (files or folders), as it was. What that replaces becomes a checkpoint
+    first. `run_id` is the run that the checkpoint belongs to.
+    """
+
+    run_id: str
+    checkpoint_id: str
+    paths: tuple[str, ...] = ()
+    by: str = ""
+
+
 class FixFinding(_Command, frozen=True, kw_only=True, tag="fix_finding"):
     run_id: str
     finding_id: str
@@ -96,6 +107,7 @@ Command = (
     | ResolveApproval
     | DecideHunks
     | UndoDecision
+    | RestoreCheckpoint
     | FixFinding
     | DismissFinding
 )
@@ -103,12 +115,15 @@ Command = (
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """`error` is empty when the command was carried out (or, for a run, accepted and made durable).
-    `error_kind` is the class name from `errors.py`, `exit_code` what a command line should end with.
+    `checkpoint_id` is the state of the workspace right before, when files were about to change; `left` are paths that
+    a restore did not touch, with the reason. `error_kind` is the class name from `errors.py`, `exit_code` what a command line should end with.
     """
 
     run_id: str = ""
     decision_id: str = ""
     files: tuple[FileResult, ...] = ()
+    checkpoint_id: str = ""
+    left: tuple[LeftOut, ...] = ()
     error: str = ""
     error_kind: str = ""
     exit_code: int = 0

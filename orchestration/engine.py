@@ -19,6 +19,9 @@ import anyio.abc
 import msgspec
 
 from orchestration import commands as cm
+from orchestration.checkpoints.desk import CheckpointDesk, run_of
+from orchestration.checkpoints.taking import CheckpointTaker
+from orchestration.checkpoints.view import CheckpointDiff, CheckpointView
 from orchestration.commands import Command, Reply
 from orchestration.engine_ports import EnginePorts
 from orchestration.errors import AntiphonError, RunOwnedError, UsageError
@@ -62,6 +65,14 @@ class EngineFront(Protocol):
     async def findings(self, run_id: str) -> tuple[PlacedFinding, ...]:
         """Open findings with their place in the files and buffers as they are now."""
 
+    async def checkpoints(self, run_id: str | None = None, limit: int = 50) -> Sequence[CheckpointView]:
+        """Newest first, of one run (then all) or of the workspace. Raises NotFoundError for an unknown run."""
+
+    async def checkpoint_diff(self, checkpoint_id: str, paths: Sequence[str] = ()) -> CheckpointDiff:
+        """What restoring would do to files and buffers as they are now, `paths` of it or all. Raises NotFoundError
+        for an unknown checkpoint, and for a path that neither it nor the workspace has.
+        """
+
     async def wait(self, run_id: str) -> RunState:
         """Returns when the run has finished (or at once, if it has)."""
 
@@ -74,7 +85,9 @@ class Engine:
         self._states = RunStates(ports.journal)
         self._stack = AsyncExitStack()
         self._hosts = Hosts(ports, self._states)
-        self._review = ReviewDesk(ports, self._states)
+        self._checkpoints = CheckpointDesk(ports, self._states)
+        self._review = ReviewDesk(ports, self._states, CheckpointTaker(ports))
+        self._deciding = anyio.Lock()
 
     async def __aenter__(self) -> Self:
         group = await self._stack.enter_async_context(anyio.create_task_group())
@@ -103,6 +116,14 @@ class Engine:
 
     async def findings(self, run_id: str) -> tuple[PlacedFinding, ...]:
         return await self._review.findings(await self.state(run_id))
+
+    async def checkpoints(self, run_id: str | None = None, limit: int = 50) -> Sequence[CheckpointView]:
+        if run_id is None:
+            return await self._checkpoints.newest(limit)
+        return await self._checkpoints.of_run(await self.state(run_id))
+
+    async def checkpoint_diff(self, checkpoint_id: str, paths: Sequence[str] = ()) -> CheckpointDiff:
+        return await self._checkpoints.diff(await self.state(run_of(checkpoint_id)), checkpoint_id, paths)
 
     async def wait(self, run_id: str) -> RunState:
         state = await self.state(run_id)
@@ -149,11 +170,18 @@ class Engine:
         if isinstance(command, cm.DecidePlan | cm.ResolveApproval):
             await self._hosts.answer(command)
             return Reply(run_id=command.run_id)
-        holder = await self._review.holder_elsewhere(command)
+        if isinstance(command, cm.RestoreCheckpoint):
+            holder = await self._checkpoints.holder_elsewhere(command)
+        else:
+            holder = await self._review.holder_elsewhere(command)
         if holder is not None:
             item = await self._ports.journal.send_to_server(holder, cm.encode(command))
             return await self._answer_of(item, command)
-        async with self._hosts.owned(command.run_id) as live:
+        # One at a time: what one of them read of the files must hold until it has written.
+        async with self._hosts.owned(command.run_id) as live, self._deciding:
+            await self._checkpoints.settle(live)
+            if isinstance(command, cm.RestoreCheckpoint):
+                return await self._checkpoints.restore(live, command)
             return await self._review.carry_out(live, command)
 
     async def _forward(self, command: Command) -> Reply:

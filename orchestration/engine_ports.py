@@ -12,6 +12,7 @@ from orchestration.quality.baseline import Baseline
 from orchestration.quality.gates import Gate
 from orchestration.quality.settings import QualitySettings
 from orchestration.workspace.checkouts import CheckoutPool
+from orchestration.workspace.entries import UserEntries
 from orchestration.workspace.files import UserFiles
 from orchestration.workspace.launcher import ProcessLauncher
 from orchestration.workspace.objects import ObjectStore
@@ -41,6 +42,7 @@ class EnginePorts:
     objects: ObjectStore
     snapshotter: Snapshotter
     files: UserFiles
+    entries: UserEntries
     guard: PathGuard
     checkouts: CheckoutPool
     launcher: ProcessLauncher

@@ -1,5 +1,5 @@
 """How each event changes the state of a run. Pure; one small function per kind of event. Those of the review
-are in `fold_review.py`.
+are in `fold_review.py`, those of checkpoints in `fold_checkpoints.py`.
 
 An event that names an unknown task is ignored rather than raised: a fold must never make a readable
 journal unreadable.
@@ -11,6 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from orchestration import events as ev
+from orchestration.fold_checkpoints import CHECKPOINT_STEPS, start_of_run
 from orchestration.fold_review import REVIEW_STEPS
 from orchestration.run import GateState, RunState, TaskState, Transcript
 from providers.messages import ToolResult, tool_results
@@ -90,8 +91,10 @@ def _definitions(state: RunState, event: ev.DefinitionsPinned, _time: float) -> 
     state.roles, state.tools, state.prompts = event.roles, event.tools, event.prompts
 
 
-def _snapshot(state: RunState, event: ev.SnapshotTaken, _time: float) -> None:
+def _snapshot(state: RunState, event: ev.SnapshotTaken, time: float) -> None:
     state.base, state.left_out, state.dirty = event.snapshot, event.left_out, event.dirty
+    state.folders = event.folders
+    start_of_run(state, event, time)
 
 
 def _plan_proposed(state: RunState, event: ev.PlanProposed, _time: float) -> None:
@@ -283,4 +286,5 @@ _STEPS: dict[type, Callable[[RunState, Any, float], None]] = {
     ev.FindingReported: _finding,
     ev.FindingDismissed: _finding_dismissed,
     **REVIEW_STEPS,
+    **CHECKPOINT_STEPS,
 }

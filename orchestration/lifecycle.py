@@ -72,7 +72,11 @@ class Lifecycle:
         base = await self._ports.snapshotter.take(self._ports.root, buffers=buffers, progress=progress)
         await self._live.record(
             ev.SnapshotTaken(
-                snapshot=base.snapshot, files=base.files, left_out=base.left_out, dirty=base.dirty
+                snapshot=base.snapshot,
+                files=base.files,
+                left_out=base.left_out,
+                dirty=base.dirty,
+                folders=base.folders,
             )
         )
 

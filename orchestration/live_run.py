@@ -28,6 +28,7 @@ _SUMMARISED = (
     ev.ApprovalResolved,
     ev.ChangesProposed,
     ev.DecisionApplied,
+    ev.RestoreFinished,
     ev.RunFinished,
 )
 

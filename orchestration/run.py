@@ -65,6 +65,30 @@ class DecisionState:
     time: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class CheckpointState:
+    """A state of the workspace that can be had back. `time`: Unix seconds. `outside`: a blob's digest; for the start
+    of the run "", since the run itself knows what was left out.
+    """
+
+    checkpoint_id: str
+    snapshot: str
+    before: ev.CheckpointBefore
+    subject: str
+    files: int
+    time: float
+    outside: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreState:
+    """`finished` None: its outcome is not recorded (yet)."""
+
+    intent: ev.RestoreRecorded
+    time: float
+    finished: ev.RestoreFinished | None = None
+
+
 @dataclass(slots=True)
 class Transcript:
     """The conversation of one attempt as the model saw it; `system` is a blob's digest."""
@@ -84,7 +108,8 @@ class Transcript:
 @dataclass(slots=True)
 class RunState:
     """`joins`: by task id (empty: the final tree), the conflict tasks that were put before it.
-    `learned`: digests of what gates found out, in the order in which they did.
+    `learned`: digests of what gates found out, in the order in which they did. `folders`: those that were empty at
+    the start (None: not known).
     `usage_incomplete`: calls broke off whose cost is unknown, so `usage` is a lower bound.
     """
 
@@ -107,6 +132,7 @@ class RunState:
     base: str = ""
     left_out: tuple[ev.LeftOut, ...] = ()
     dirty: tuple[str, ...] = ()
+    folders: tuple[str, ...] | None = None
     roles: dict[str, str] = field(default_factory=dict)
     tools: str = ""
     prompts: str = ""
@@ -120,6 +146,8 @@ class RunState:
     changes: ev.ChangesProposed | None = None
     decisions: dict[str, DecisionState] = field(default_factory=dict)
     undos: dict[str, str] = field(default_factory=dict)
+    checkpoints: dict[str, CheckpointState] = field(default_factory=dict)
+    restores: dict[str, RestoreState] = field(default_factory=dict)
     cancelled: bool = False
     exhausted: ev.BudgetExhausted | None = None
     epoch: int = 0
@@ -140,6 +168,8 @@ class RunState:
             learned=dict(self.learned),
             decisions=dict(self.decisions),
             undos=dict(self.undos),
+            checkpoints=dict(self.checkpoints),
+            restores=dict(self.restores),
         )
 
     def counts(self) -> dict[str, int]:

@@ -22,6 +22,7 @@ from orchestration.quality.baseline import Baseline
 from orchestration.quality.settings import QualitySettings
 from orchestration.quality.standard import final_gates, task_gates
 from orchestration.workspace.checkouts import CheckoutPool
+from orchestration.workspace.entries import WorkspaceEntries
 from orchestration.workspace.files import WorkspaceFiles
 from orchestration.workspace.git import Git
 from orchestration.workspace.git_objects import GitObjects
@@ -129,6 +130,7 @@ async def open_ports(
                 objects, stores.home, stores.git, clock=clock, executor=executor, environment=environ
             ),
             files=WorkspaceFiles(root, guard),
+            entries=WorkspaceEntries(guard),
             guard=guard,
             checkouts=checkouts,
             launcher=stores.launcher,

@@ -106,6 +106,13 @@ class Host:
         await self.follow(workspace, run_id)
         await self.presenter.reviews.refresh(run_id)
 
+    async def restored(self, workspace: Workspace, run_id: str) -> None:
+        """As `decided`, for every run that is under review there: a restore changes files of any of them."""
+        await self.follow(workspace, run_id)
+        for review in self.presenter.reviews.all():
+            if review.workspace is workspace:
+                await self.presenter.reviews.refresh(review.run_id)
+
     async def review(self, run_id: str) -> Review:
         """What there is to review of a run, current unless the user does not stop typing. Raises NotFoundError."""
         workspace = await self.workspaces.of_run(run_id)

@@ -8,12 +8,10 @@ replaced.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestration.edits.text import ending_of, split_lines
-from orchestration.review.cleanup import diff_lines
+from orchestration.edits.text import split_lines
 from orchestration.review.view import HunkView
 from server.anchors import Anchor
 
-_CONTEXT = 3
 _WHOLE_FILE = frozenset({"create", "delete", "whole"})
 
 
@@ -69,42 +67,3 @@ def _replaced(
         result += split_lines(anchor.subject.old_text if taken_back else anchor.subject.new_text)
         at = anchor.line + anchor.span
     return result + list(lines[at:])
-
-
-def unified(shown: Preview, old_path: str, new_path: str) -> str:
-    """As a unified diff with three lines of context, for editors that show one text only."""
-    blocks = diff_lines(shown.before, shown.after)
-    rows = [f"--- {old_path}\n", f"+++ {new_path}\n"]
-    at = 0
-    while at < len(blocks):
-        end = at + 1
-        while end < len(blocks) and blocks[end].old_start - blocks[end - 1].old_end <= 2 * _CONTEXT:
-            end += 1
-        group = blocks[at:end]
-        first = max(group[0].old_start - _CONTEXT, 0)
-        lead = group[0].old_start - first
-        last = min(group[-1].old_end + _CONTEXT, len(shown.before))
-        trail = last - group[-1].old_end
-        new_first, new_last = group[0].new_start - lead, group[-1].new_end + trail
-        rows.append(f"@@ {_range('-', first, last)} {_range('+', new_first, new_last)} @@\n")
-        place = first
-        for block in group:
-            rows += _marked(" ", shown.before[place : block.old_start])
-            rows += _marked("-", shown.before[block.old_start : block.old_end])
-            rows += _marked("+", shown.after[block.new_start : block.new_end])
-            place = block.old_end
-        rows += _marked(" ", shown.before[place:last])
-        at = end
-    return "".join(rows)
-
-
-def _range(sign: str, first: int, last: int) -> str:
-    """An empty range is named by the line before it, as diff does."""
-    return f"{sign}{first + 1 if last > first else first},{last - first}"
-
-
-def _marked(sign: str, lines: Sequence[str]) -> list[str]:
-    return [
-        f"{sign}{line}" if ending_of(line) else f"{sign}{line}\n\\ No newline at end of file\n"
-        for line in lines
-    ]

@@ -11,6 +11,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from orchestration.checkpoints.view import CheckpointDiff, CheckpointView
 from orchestration.commands import Reply
 from orchestration.review.view import ChangesView, PlacedFinding
 from server.health_report import HealthResult
@@ -262,6 +263,36 @@ class ChangesUndoParams(RunParams):
     decision_id: str | None = None
 
 
+# --- checkpoints ---------------------------------------------------------------------------------------
+
+
+class CheckpointListParams(Wire):
+    """`runId`: those of one run. Else the newest `limit` of the folder `root` (default: every open folder's)."""
+
+    run_id: str | None = None
+    root: str | None = None
+    limit: int = Field(default=50, ge=1, le=10_000)
+
+
+class CheckpointListResult(msgspec.Struct, frozen=True):
+    """Newest first."""
+
+    checkpoints: tuple[CheckpointView, ...]
+
+
+class CheckpointParams(Wire):
+    """`paths`: files and folders, relative to the workspace; absent: everything."""
+
+    checkpoint_id: str = Field(min_length=1)
+    paths: list[str] | None = None
+
+    @model_validator(mode="after")
+    def _some_paths(self) -> "CheckpointParams":
+        if self.paths is not None and not self.paths:
+            raise ValueError("`paths` is empty; leave it out for everything")
+        return self
+
+
 # --- approvals and findings ----------------------------------------------------------------------------
 
 
@@ -395,6 +426,9 @@ REQUESTS: dict[str, tuple[type[Wire], Any]] = {
     "antiphon/changes/content": (ChangesContentParams, ChangesContentResult),
     "antiphon/changes/decide": (ChangesDecideParams, Reply),
     "antiphon/changes/undo": (ChangesUndoParams, Reply),
+    "antiphon/checkpoint/list": (CheckpointListParams, CheckpointListResult),
+    "antiphon/checkpoint/diff": (CheckpointParams, CheckpointDiff),
+    "antiphon/checkpoint/restore": (CheckpointParams, Reply),
     "antiphon/approval/resolve": (ApprovalResolveParams, Reply),
     "antiphon/finding/list": (FindingListParams, FindingListResult),
     "antiphon/finding/fix": (FindingParams, Reply),

@@ -12,11 +12,12 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from orchestration.review.unified import unified
 from orchestration.review.view import FileView
 from server.client import Client
 from server.current_text import current_lines
 from server.jsonrpc import INVALID_PARAMS, REQUEST_FAILED, RpcError
-from server.preview import preview, unified
+from server.preview import preview
 from server.reviews import Review, place_in, place_of
 from server.virtual_address import VirtualAddress
 
@@ -91,7 +92,9 @@ class VirtualDocuments:
         shown = preview(review.hunks.get(place, ()), () if lines is None else lines, address.hunk_id)
         if address.side == "diff":
             # Off the loop: a large file takes a while.
-            return await anyio.to_thread.run_sync(unified, shown, file.old_path or file.path, file.path)
+            return await anyio.to_thread.run_sync(
+                unified, shown.before, shown.after, file.old_path or file.path, file.path
+            )
         return "".join(shown.before if address.side == "before" else shown.after)
 
 

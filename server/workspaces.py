@@ -220,6 +220,8 @@ def checked(reply: Reply) -> Reply:
         data: dict[str, Any] = {"kind": reply.error_kind, "exitCode": reply.exit_code}
         if reply.files:
             data["files"] = reply.files
+        if reply.checkpoint_id:
+            data["checkpointId"] = reply.checkpoint_id
         raise RpcError(REQUEST_FAILED, reply.error, data)
     return reply
 

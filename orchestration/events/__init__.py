@@ -11,6 +11,13 @@ import msgspec
 from orchestration.events.base import (
     LeftOut,
 )
+from orchestration.events.of_checkpoints import (
+    CheckpointBefore,
+    CheckpointTaken,
+    Outside,
+    RestoreFinished,
+    RestoreRecorded,
+)
 from orchestration.events.of_checks import (
     ApprovalRequested,
     ApprovalResolved,
@@ -74,6 +81,8 @@ __all__ = [
     "BudgetExhausted",
     "CancelRequested",
     "ChangesProposed",
+    "CheckpointBefore",
+    "CheckpointTaken",
     "Decision",
     "DecisionApplied",
     "DecisionRecorded",
@@ -88,11 +97,14 @@ __all__ = [
     "GateFinished",
     "GateOutcome",
     "LeftOut",
+    "Outside",
     "PlanAccepted",
     "PlanMode",
     "PlanProposed",
     "PlanRefused",
     "Record",
+    "RestoreFinished",
+    "RestoreRecorded",
     "RunCreated",
     "RunEnd",
     "RunFinished",
@@ -151,6 +163,9 @@ Event = (
     | DecisionRecorded
     | DecisionApplied
     | UndoRecorded
+    | CheckpointTaken
+    | RestoreRecorded
+    | RestoreFinished
 )
 
 

@@ -65,12 +65,15 @@ class DefinitionsPinned(StateEvent, frozen=True, kw_only=True, tag="definitions_
 
 
 class SnapshotTaken(StateEvent, frozen=True, kw_only=True, tag="snapshot_taken"):
-    """The base: a commit of the shadow repository. `dirty` are files taken from unsaved buffers."""
+    """The base: a commit of the shadow repository. `dirty` are files taken from unsaved buffers, `folders` those with
+    nothing in them (None: not known). It is also the first checkpoint of the run.
+    """
 
     snapshot: str
     files: int
     left_out: tuple[LeftOut, ...] = ()
     dirty: tuple[str, ...] = ()
+    folders: tuple[str, ...] | None = None
 
 
 class PlanProposed(StateEvent, frozen=True, kw_only=True, tag="plan_proposed"):

@@ -15,7 +15,7 @@ after another process took it, SchemaTooNewError for a file of a newer version, 
 the storage refuses (full, read-only, damaged, locked by another program), each with its mend.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -146,6 +146,9 @@ class Journal(Protocol):
 
     async def document_holder(self, path: str) -> tuple[str, int] | None:
         """The live server, with its process id, that has this document open."""
+
+    async def open_documents(self) -> Mapping[str, str]:
+        """The documents that live servers have open, each with the id of its (latest) server."""
 
     async def send_to_server(self, server_id: str, command: bytes) -> int: ...
 

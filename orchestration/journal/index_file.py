@@ -170,6 +170,17 @@ class IndexFile:
         )
         return next(((server_id, pid) for server_id, pid, mark in rows if is_alive(pid, mark)), None)
 
+    def open_documents(self) -> dict[str, str]:
+        """The server of each document that is open in a live one."""
+        rows = self._rows(
+            """
+            SELECT path, server_id, pid, identity FROM document JOIN server USING (server_id)
+            ORDER BY seen, server_id DESC
+            """
+        )
+        alive = {mark: is_alive(*mark) for mark in {(pid, mark) for _, _, pid, mark in rows}}
+        return {path: server_id for path, server_id, pid, mark in rows if alive[pid, mark]}
+
     # --- the file --------------------------------------------------------------------------------
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ can be compared byte by byte. No thread, no clock but the injected one.
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import anyio
@@ -280,6 +280,14 @@ class MemoryJournal:
             if path in server.paths and server.process.alive:
                 return server_id, server.pid
         return None
+
+    async def open_documents(self) -> Mapping[str, str]:
+        return {
+            path: server_id
+            for server_id, server in self.store.servers.items()
+            if server.process.alive
+            for path in server.paths
+        }
 
     async def send_to_server(self, server_id: str, command: bytes) -> int:
         self.check_alive()

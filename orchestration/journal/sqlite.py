@@ -8,7 +8,7 @@ waits for none of them but by awaiting.
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -246,6 +246,9 @@ class SqliteJournal:
 
     async def document_holder(self, path: str) -> tuple[str, int] | None:
         return await self._at_desk(self._folder.index.document_holder, path)
+
+    async def open_documents(self) -> Mapping[str, str]:
+        return await self._at_desk(self._folder.index.open_documents)
 
     # --- the end ---------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from typing import assert_never
 
 from orchestration import commands as cm
 from orchestration import events as ev
+from orchestration.checkpoints.taking import CheckpointTaker
 from orchestration.commands import Reply
 from orchestration.engine_ports import EnginePorts
 from orchestration.errors import ConflictError, NotFoundError, UsageError
@@ -30,8 +31,9 @@ from orchestration.run_states import RunStates
 class ReviewDesk:
     """One for an engine. Change sets are kept decoded while they are asked for."""
 
-    def __init__(self, ports: EnginePorts, states: RunStates) -> None:
+    def __init__(self, ports: EnginePorts, states: RunStates, checkpoints: CheckpointTaker) -> None:
         self._ports = ports
+        self._checkpoints = checkpoints
         self._states = states
         self._contents = Contents(ports)
         self._kept: dict[str, ChangeSet] = {}
@@ -115,6 +117,7 @@ class ReviewDesk:
         open_ids = {hunk.id for hunk in wanted if hunk.id not in closed}
         if command.decision == "reject":
             return await self._reject(live, command, open_ids, accepted)
+        saved = await self._checkpoints.snapshot() if open_ids else None
         writes: list[FileWrite] = []
         taken: list[str] = []
         results: list[ev.FileResult] = []
@@ -137,21 +140,25 @@ class ReviewDesk:
                 writes.extend(writes_for(standing, versions, fit))
                 taken.extend(hunk.id for hunk in change.hunks if hunk.id in fit)
         decision_id = ""
-        if taken:
+        checkpoint_id = ""
+        if taken and saved is not None:
             decision_id = self._ports.ids.new("decision")
+            checkpoint = await self._checkpoints.event(live, saved, "accept", decision_id, writes)
+            checkpoint_id = checkpoint.checkpoint_id
             await live.record(
+                checkpoint,
                 ev.DecisionRecorded(
                     decision_id=decision_id,
                     decision="accept",
                     hunk_ids=tuple(taken),
                     files=await self._intents(live, writes),
                     by=command.by,
-                )
+                ),
             )
             done = await self._contents.write_all(writes, "accept")
             await live.record(ev.DecisionApplied(decision_id=decision_id, files=done))
             results.extend(done)
-        return _reply(state.run_id, decision_id, results)
+        return _reply(state.run_id, decision_id, results, checkpoint_id)
 
     async def _reject(
         self, live: LiveRun, command: cm.DecideHunks, open_ids: set[str], accepted: frozenset[str]
@@ -173,6 +180,7 @@ class ReviewDesk:
 
     async def _undo(self, live: LiveRun, command: cm.UndoDecision) -> Reply:
         decision = decision_to_undo(live.state, command.decision_id)
+        saved = await self._checkpoints.snapshot()
         writes: list[FileWrite] = []
         conflicts: list[ev.FileResult] = []
         failed = {result.path for result in decision.results if result.outcome in FAILED}
@@ -189,17 +197,19 @@ class ReviewDesk:
         if conflicts:
             return _reply(live.state.run_id, "", conflicts)
         undo_id = self._ports.ids.new("undo")
+        checkpoint = await self._checkpoints.event(live, saved, "undo", undo_id, writes)
         await live.record(
+            checkpoint,
             ev.UndoRecorded(
                 undo_id=undo_id,
                 decision_id=decision.decision_id,
                 files=await self._intents(live, writes),
                 by=command.by,
-            )
+            ),
         )
         done = await self._contents.write_all(writes, "undo")
         await live.record(ev.DecisionApplied(decision_id=undo_id, files=done))
-        return _reply(live.state.run_id, decision.decision_id, done)
+        return _reply(live.state.run_id, decision.decision_id, done, checkpoint.checkpoint_id)
 
     async def _fix(self, live: LiveRun, command: cm.FixFinding) -> Reply:
         """Applies a finding's own fix to the file as it is. Recorded as a decision without hunks."""
@@ -207,20 +217,23 @@ class ReviewDesk:
         if finding is None or finding.fix is None:
             raise NotFoundError(f"{command.run_id} has no finding {command.finding_id} with a fix")
         state = live.state
+        saved = await self._checkpoints.snapshot()
         now = await self._contents.now(finding.path)
         judged = None if state.changes is None else self._read(state.changes.snapshot, finding.path)
         if now is None:
             raise ConflictError(f"{finding.path} is not there; accept the hunk that creates it first")
         write = FileWrite(finding.path, now, fixed_text(finding, judged, now))
         decision_id = self._ports.ids.new("decision")
+        checkpoint = await self._checkpoints.event(live, saved, "fix", decision_id, [write])
         await live.record(
+            checkpoint,
             ev.DecisionRecorded(
                 decision_id=decision_id,
                 decision="accept",
                 hunk_ids=(),
                 files=await self._intents(live, [write]),
                 by=command.by,
-            )
+            ),
         )
         done = await self._contents.write_all([write], f"fix {finding.rule}")
         applied = ev.DecisionApplied(decision_id=decision_id, files=done)
@@ -228,7 +241,7 @@ class ReviewDesk:
             await live.record(applied)
         else:
             await live.record(applied, ev.FindingDismissed(finding_id=finding.id, reason="fixed"))
-        return _reply(state.run_id, decision_id, done)
+        return _reply(state.run_id, decision_id, done, checkpoint.checkpoint_id)
 
     async def _settle(self, live: LiveRun) -> None:
         """Decisions whose outcome a crash left unknown: what the files hold says whether they happened."""
@@ -346,13 +359,14 @@ def _conflict(path: str, detail: str) -> ev.FileResult:
     return ev.FileResult(path=path, outcome="conflict", detail=detail)
 
 
-def _reply(run_id: str, decision_id: str, results: Iterable[ev.FileResult]) -> Reply:
+def _reply(run_id: str, decision_id: str, results: Iterable[ev.FileResult], checkpoint_id: str = "") -> Reply:
     files = tuple(results)
     failed = [result for result in files if result.outcome in FAILED]
     return Reply(
         run_id=run_id,
         decision_id=decision_id,
         files=files,
+        checkpoint_id=checkpoint_id,
         error="; ".join(f"{result.path}: {result.detail}" for result in failed[:5]),
         error_kind="ConflictError" if failed else "",
         exit_code=1 if failed else 0,

@@ -1,26 +1,23 @@
 """The user's own files: the only place that changes them, and only as a decision says.
 
 A write replaces the whole file or nothing, and only if the file is still the one the decision was made
-for. Folders are opened one by one from the root without following links, so what the guard resolved is
-what is written even if a link is planted in between (the guarantee of openat2's RESOLVE_BENEATH, on every
-system). Agents never come here.
+for. Folders are opened one by one from the root without following links (`folders.py`). Agents never come
+here. Links themselves, and files as entries of a tree, are `entries.py`.
 """
 
 import errno
 import hashlib
-import itertools
 import os
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 from orchestration.errors import ConflictError, PathRefusedError, WorkspaceError
 from orchestration.workspace.durable import sync_descriptor, write_all
+from orchestration.workspace.folders import dress, fresh_name, opened_folder
 from orchestration.workspace.path_guard import PathGuard
-
-_serial = itertools.count()
 
 
 class UserFiles(Protocol):
@@ -87,38 +84,8 @@ class WorkspaceFiles:
             raise PathRefusedError("the workspace's root is not a file; name a file in it")
         return relative
 
-    @contextmanager
-    def _folder(self, relative: str, *, create: bool) -> Iterator[tuple[int, str]]:
-        """The folder of a path, opened without following a link, and the name in it."""
-        *folders, name = relative.split("/")
-        current = os.open(self._guard.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            for step in folders:
-                below = _step(current, step, relative, create=create)
-                os.close(current)
-                current = below
-            yield current, name
-        finally:
-            os.close(current)
-
-
-def _step(folder: int, name: str, path: str, *, create: bool) -> int:
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        return os.open(name, flags, dir_fd=folder)
-    except FileNotFoundError:
-        if not create:
-            raise
-        try:
-            os.mkdir(name, dir_fd=folder)
-            sync_descriptor(folder)
-        except FileExistsError:
-            pass
-        return os.open(name, flags, dir_fd=folder)
-    except OSError as fault:
-        if fault.errno in {errno.ELOOP, errno.ENOTDIR}:
-            raise ConflictError(f"{path}: {name} is not a folder (any more); nothing was changed") from None
-        raise
+    def _folder(self, relative: str, *, create: bool) -> AbstractContextManager[tuple[int, str]]:
+        return opened_folder(self._guard.root, relative, create=create)
 
 
 def _content(folder: int, name: str, path: str) -> tuple[bytes, os.stat_result] | None:
@@ -164,13 +131,13 @@ def _replace(
     mode: int | None,
     expected: str,
 ) -> None:
-    fresh = f".antiphon-{os.getpid()}-{next(_serial)}.tmp"
+    fresh = fresh_name()
     fd = os.open(
         fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=folder
     )
     try:
         with os.fdopen(fd, "wb", buffering=0, closefd=True):
-            _dress(fd, before[1] if before is not None else None, mode)
+            dress(fd, before[1] if before is not None else None, mode)
             write_all(fd, data)
             sync_descriptor(fd)
         _require(_content(folder, name, path), expected, path)  # once more, right before
@@ -186,21 +153,6 @@ def _replace(
         os.unlink(fresh, dir_fd=folder)
         raise
     sync_descriptor(folder)
-
-
-def _dress(fd: int, before: os.stat_result | None, mode: int | None) -> None:
-    """Gives the new file the permissions and the owner of the old one; `mode` decides the execute bits."""
-    bits = stat.S_IMODE(before.st_mode if before is not None else os.fstat(fd).st_mode)
-    if mode is not None:
-        bits = bits | (bits & 0o444) >> 2 if mode & 0o111 else bits & ~0o111
-    if before is not None:
-        now = os.fstat(fd)
-        if (now.st_uid, now.st_gid) != (before.st_uid, before.st_gid):
-            try:
-                os.fchown(fd, before.st_uid, before.st_gid)
-            except PermissionError:
-                bits &= ~0o6000
-    os.fchmod(fd, bits)
 
 
 class MemoryFiles:

@@ -7,6 +7,8 @@ from collections.abc import Collection
 from fnmatch import translate
 from pathlib import Path
 
+from orchestration.workspace.folders import left_by
+
 MAX_FILE_BYTES = 10 * 1024 * 1024
 
 CACHES = frozenset({
@@ -80,7 +82,7 @@ def is_dependency(name: str, folder: Path) -> bool:
 
 def file_reason(name: str) -> str | None:
     """Why an untracked file is left out; "" needs no mention; None to take it."""
-    if name in _SYSTEM_FILES or name.endswith(_COMPILED):
+    if name in _SYSTEM_FILES or name.endswith(_COMPILED) or left_by(name) is not None:
         return ""
     if is_secret(name):
         return "may hold a secret"

@@ -40,12 +40,15 @@ _REMEMBERED = 20_000  # paths of the index kept in memory between snapshots
 
 
 class BaseSnapshot(msgspec.Struct, frozen=True):
-    """`dirty` are the paths whose content is an unsaved buffer's."""
+    """`dirty` are the paths whose content is an unsaved buffer's, `folders` those with nothing in them, which no
+    tree can hold.
+    """
 
     snapshot: str
     files: int
     left_out: tuple[LeftOut, ...] = ()
     dirty: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
 
 
 class Snapshotter(Protocol):
@@ -115,7 +118,7 @@ class LocalSnapshotter:
                 taking.stop.set()
         snapshot = self._store.commit(tree, [], "base", when=self._clock.now())
         left_out = tuple(sorted(walk.left_out, key=lambda item: item.path))
-        return BaseSnapshot(snapshot, taking.files, left_out, dirty)
+        return BaseSnapshot(snapshot, taking.files, left_out, dirty, tuple(sorted(walk.empty)))
 
     async def _reported(
         self, taking: _Taking, progress: Callable[[int], None] | None

@@ -39,7 +39,8 @@ def shown(path: str) -> str:
 @dataclass(slots=True)
 class Walk:
     """`tracked`: paths (from the root) that the user's index lists. `general`: the user's global excludes.
-    Walking fills `left_out` and `dependencies` (folders left out that things need to run).
+    Walking fills `left_out`, `dependencies` (folders left out that things need to run) and `empty` (folders with
+    nothing in them).
     """
 
     root: Path
@@ -49,6 +50,7 @@ class Walk:
     general: bytes
     left_out: list[LeftOut] = field(default_factory=list)
     dependencies: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
     _tracked_folders: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -66,6 +68,8 @@ class Walk:
             if folder:
                 if not self._enter(folder, names):
                     continue
+                if not entries:
+                    self.empty.append(folder[:-1])
                 if ".git" in names:
                     chain = self._own_chain(folder)
             if ".gitignore" in names and chain is not None:

@@ -15,6 +15,8 @@ COMMANDS: Mapping[str, str] = {
     "accept": "write hunks of a run to your files",
     "reject": "turn hunks of a run down; writes nothing",
     "undo": "take a decision back",
+    "checkpoints": "list the states of the workspace that can be had back",
+    "restore": "make the workspace, or some files, as a checkpoint has them",
     "review": "analyze the difference to a revision",
     "apply-edits": "apply edits of a model, read from standard input",
     "trust": "trust a workspace, or stop trusting it",

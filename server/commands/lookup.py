@@ -34,6 +34,22 @@ async def find_run(engine: EngineFront, given: str) -> RunSummary:
     raise NotFoundError(f"this workspace has no run {given!r}; {mend}")
 
 
+async def find_checkpoint(engine: EngineFront, given: str) -> tuple[str, str]:
+    """The run and the whole id of `RUN.NUMBER`, where RUN is as in `find_run`; `latest` is the newest of all.
+    Raises NotFoundError.
+    """
+    if given == "latest":
+        newest = await engine.checkpoints(limit=1)
+        if not newest:
+            raise NotFoundError("this workspace has no checkpoints yet; every run begins with one")
+        return newest[0].run_id, newest[0].checkpoint_id
+    name, dot, number = given.rpartition(".")
+    if not (name and dot and number.isdecimal()):
+        raise NotFoundError(f"{given!r} is no checkpoint; give RUN.NUMBER, `antiphon checkpoints` lists them")
+    run = await find_run(engine, name)
+    return run.run_id, f"{run.run_id}.{int(number)}"
+
+
 def chosen_hunks(view: ChangesView, *, files: Sequence[str], hunks: Sequence[str]) -> tuple[str, ...]:
     """The ids of the hunks meant, each once, in the view's order. A hunk may be given by a unique beginning.
     Raises NotFoundError naming the near one.

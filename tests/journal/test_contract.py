@@ -345,8 +345,10 @@ class TestLeases:
         await journal.lease_documents("server-1", pid, ["/w/b.py", "/w/c.py"])
         assert await other.document_holder("/w/a.py") is None
         assert await other.document_holder("/w/c.py") == ("server-1", pid)
+        assert await other.open_documents() == {"/w/b.py": "server-1", "/w/c.py": "server-1"}
         await journal.lease_documents("server-1", pid, [])
         assert await other.document_holder("/w/c.py") is None
+        assert await other.open_documents() == {}
 
     async def test_commands_for_a_server_reach_it_alone(self, world: World) -> None:
         journal, other = await world.journal(), await world.journal()

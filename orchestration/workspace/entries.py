@@ -1,0 +1,248 @@
+"""The user's files as entries of a tree: contents with the execute bit, links themselves, folders that are empty.
+
+For restoring: what is put or removed must still be what was read (`expected`), and nothing is ever followed.
+Edits that a decision makes to a file's content go through `files.py`.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from orchestration.errors import ConflictError, PathRefusedError, WorkspaceError
+from orchestration.workspace.durable import sync_descriptor, write_all
+from orchestration.workspace.folders import dress, fresh_name, left_by, opened_folder
+from orchestration.workspace.objects import EXECUTABLE, FILE, LINK, Entry
+from orchestration.workspace.path_guard import PathGuard
+from orchestration.workspace.tree_codec import object_id
+
+_FOLDER = "a folder"
+
+
+class WorkspaceFullError(WorkspaceError):
+    """Raised when the disk takes no more (full, over quota, read-only): going on with other files is no use."""
+
+
+class UserEntries(Protocol):
+    """Paths are relative to the workspace and not followed. All methods block, and raise PathRefusedError for what
+    is no path of the workspace, WorkspaceError when the disk refuses.
+    """
+
+    def at(self, path: str) -> Entry | None:
+        """None: nothing is there. Raises ConflictError when it is neither a file nor a link, or lies beneath
+        something that is no folder.
+        """
+
+    def put(self, path: str, entry: Entry, data: bytes, *, expected: Entry | None) -> None:
+        """Whole or not at all. An existing file keeps its permissions but for the execute bits. Raises
+        ConflictError when the path holds something else than `expected`.
+        """
+
+    def remove(self, path: str, *, expected: Entry) -> None:
+        """Raises ConflictError as `put`."""
+
+    def make_folder(self, path: str) -> None: ...
+
+    def drop_folder(self, path: str) -> bool:
+        """Removes a folder if it is empty; whether it is gone."""
+
+    def clear_folder(self, path: str) -> str:
+        """Removes a folder that holds nothing but empty folders; else gives the first thing in it."""
+
+    def sweep(self, folders: Iterable[str]) -> None:
+        """Removes half-written files that processes which have died left in these folders ("": the root)."""
+
+
+class WorkspaceEntries:
+    def __init__(self, guard: PathGuard) -> None:
+        self._guard = guard
+
+    def at(self, path: str) -> Entry | None:
+        inside = self._inside(path)
+        try:
+            with opened_folder(self._guard.root, inside, create=False) as (folder, name):
+                found = _found(folder, name, path)
+        except FileNotFoundError:
+            return None
+        except OSError as fault:
+            raise _refused(path, "read", fault) from fault
+        return None if found is None else found[0]
+
+    def put(self, path: str, entry: Entry, data: bytes, *, expected: Entry | None) -> None:
+        try:
+            with opened_folder(self._guard.root, self._inside(path), create=expected is None) as (
+                folder,
+                name,
+            ):
+                found = _required(folder, name, path, expected)
+                if (
+                    found is not None
+                    and found[0].oid == entry.oid
+                    and LINK not in {found[0].mode, entry.mode}
+                ):
+                    _set_mode(folder, name, entry.mode)
+                elif entry.mode == LINK:
+                    _place(folder, name, path, expected, lambda fresh: _link(folder, fresh, data))
+                else:
+                    old = found[1] if found is not None and found[0].mode != LINK else None
+                    _place(
+                        folder,
+                        name,
+                        path,
+                        expected,
+                        lambda fresh: _file(folder, fresh, data, old, entry.mode),
+                    )
+        except FileNotFoundError:
+            raise ConflictError(f"{path} is gone; it was there a moment ago") from None
+        except OSError as fault:
+            raise _refused(path, "written", fault) from fault
+
+    def remove(self, path: str, *, expected: Entry) -> None:
+        try:
+            with opened_folder(self._guard.root, self._inside(path), create=False) as (folder, name):
+                _required(folder, name, path, expected)
+                os.unlink(name, dir_fd=folder)
+                sync_descriptor(folder)
+        except FileNotFoundError:
+            raise ConflictError(f"{path} is gone already") from None
+        except OSError as fault:
+            raise _refused(path, "deleted", fault) from fault
+
+    def make_folder(self, path: str) -> None:
+        try:
+            with opened_folder(self._guard.root, f"{self._inside(path)}/.", create=True):
+                return
+        except OSError as fault:
+            raise _refused(path, "created", fault) from fault
+
+    def drop_folder(self, path: str) -> bool:
+        try:
+            with opened_folder(self._guard.root, self._inside(path), create=False) as (folder, name):
+                os.rmdir(name, dir_fd=folder)
+                sync_descriptor(folder)
+        except FileNotFoundError:
+            return True
+        except (OSError, ConflictError):
+            return False
+        return True
+
+    def clear_folder(self, path: str) -> str:
+        whole = self._guard.root / self._inside(path)
+        if not whole.is_dir() or whole.is_symlink():
+            return ""
+        for place, _, files in os.walk(whole, topdown=False):
+            inside = Path(place).relative_to(self._guard.root).as_posix()
+            if files:
+                return f"{inside}/{files[0]}"
+            if not self.drop_folder(inside):
+                return inside
+        return ""
+
+    def sweep(self, folders: Iterable[str]) -> None:
+        for folder in folders:
+            place = f"{folder}/." if folder else "."
+            with (
+                suppress(OSError, ConflictError, PathRefusedError),
+                opened_folder(self._guard.root, place, create=False) as (opened, _),
+            ):
+                for name in os.listdir(opened):  # noqa: PTH208 - an open folder, so that no link is followed
+                    maker = left_by(name)
+                    if maker is not None and not _runs(maker):
+                        os.unlink(name, dir_fd=opened)
+
+    def _inside(self, path: str) -> str:
+        relative = self._guard.inside(path)
+        if not relative:
+            raise PathRefusedError("the workspace's root is not a file; name a file in it")
+        return relative
+
+
+def _found(folder: int, name: str, path: str) -> tuple[Entry, os.stat_result] | None:
+    """What is there, never followed. Raises ConflictError for what no tree holds."""
+    try:
+        state = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISLNK(state.st_mode):
+        return Entry(LINK, object_id("blob", os.fsencode(os.readlink(name, dir_fd=folder)))), state
+    if not stat.S_ISREG(state.st_mode):
+        kind = _FOLDER if stat.S_ISDIR(state.st_mode) else "neither a file nor a link"
+        raise ConflictError(f"{path} is {kind} now; it is left as it is")
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    with os.fdopen(fd, "rb") as file:
+        state = os.fstat(fd)
+        data = file.read()
+    return Entry(EXECUTABLE if state.st_mode & stat.S_IXUSR else FILE, object_id("blob", data)), state
+
+
+def _required(
+    folder: int, name: str, path: str, expected: Entry | None
+) -> tuple[Entry, os.stat_result] | None:
+    found = _found(folder, name, path)
+    if found is None and expected is not None:
+        raise ConflictError(f"{path} is gone; it was there a moment ago")
+    if found is not None and expected is None:
+        raise ConflictError(f"{path} is there now; it was not a moment ago")
+    if found is not None and found[0] != expected:
+        raise ConflictError(f"{path} was changed a moment ago; it is left as it is")
+    return found
+
+
+def _place(folder: int, name: str, path: str, expected: Entry | None, write: Callable[[str], None]) -> None:
+    """Writes beside, looks once more, and moves it into place."""
+    fresh = fresh_name()
+    try:
+        write(fresh)
+        _required(folder, name, path, expected)
+        if expected is None:
+            os.link(fresh, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+            os.unlink(fresh, dir_fd=folder)
+        else:
+            os.rename(fresh, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException as fault:
+        with suppress(FileNotFoundError):
+            os.unlink(fresh, dir_fd=folder)
+        if isinstance(fault, FileExistsError):
+            raise ConflictError(f"{path} is there now; it was not a moment ago") from None
+        raise
+    sync_descriptor(folder)
+
+
+def _link(folder: int, fresh: str, target: bytes) -> None:
+    os.symlink(os.fsdecode(target), fresh, dir_fd=folder)
+
+
+def _file(folder: int, fresh: str, data: bytes, old: os.stat_result | None, mode: int) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(fresh, flags, 0o666, dir_fd=folder)
+    with os.fdopen(fd, "wb", buffering=0):
+        dress(fd, old, mode)
+        write_all(fd, data)
+        sync_descriptor(fd)
+
+
+def _set_mode(folder: int, name: str, mode: int) -> None:
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        dress(fd, os.fstat(fd), mode)
+        sync_descriptor(fd)
+    finally:
+        os.close(fd)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _refused(path: str, verb: str, fault: OSError) -> WorkspaceError:
+    kind = WorkspaceFullError if fault.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS} else WorkspaceError
+    return kind(f"{path} cannot be {verb}: {fault.strerror}; it is left as it is")
