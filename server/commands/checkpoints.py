@@ -14,7 +14,8 @@ EXAMPLES = """  antiphon checkpoints
   antiphon checkpoints --limit 5
   antiphon checkpoints latest --json | jq -r .checkpointId
 
-One is taken at the start of every run and before every accept, undo, fix and restore.
+One is taken at the start of every run and before every accept, undo, fix and
+restore. `antiphon restore` brings one back.
 """
 
 

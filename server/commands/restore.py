@@ -11,11 +11,12 @@ if TYPE_CHECKING:
 
 EXAMPLES = """  antiphon restore latest.0 --dry-run
   antiphon restore latest.0
-  antiphon restore run-20260301-101500-4f2a1c.2 --file src/parse.py --file tests
+  antiphon restore run-20260301-1015.2 --file src/parse.py --file tests
   antiphon restore latest
 
-What is replaced becomes a checkpoint first, so a restore can be taken back by another one. Ignored files and
-those that checkpoints leave out are not touched. Exit code 1: a file changed at that moment and was left as it is.
+What is replaced becomes a checkpoint first, so another restore takes this one
+back. Ignored files and those that checkpoints leave out are not touched.
+Exit code 1: a file changed at that very moment and was left as it is.
 """
 
 
