@@ -126,13 +126,19 @@ class Engine:
         return await self._checkpoints.diff(await self.state(run_of(checkpoint_id)), checkpoint_id, paths)
 
     async def wait(self, run_id: str) -> RunState:
+        live = self._hosts.live(run_id)
+        if live is not None:
+            await live.until_closed()
+            if live.state.phase == "finished":
+                return live.state.snapshot()
         state = await self.state(run_id)
         if state.phase != "finished":
             async for item in self.subscribe(run_id, state.last_seq):
                 if isinstance(item, Record) and isinstance(item.event, RunFinished):
                     break
-        await self._hosts.given_up(run_id)
-        return await self.state(run_id)
+            await self._hosts.given_up(run_id)
+            state = await self.state(run_id)
+        return state
 
     async def subscribe(self, run_id: str, after: int = 0) -> AsyncIterator[Record | Delta]:
         await self.state(run_id)

@@ -34,6 +34,7 @@ class Gating:
     def __init__(self, ports: EnginePorts, live: LiveRun) -> None:
         self._ports = ports
         self._live = live
+        self._settings = _settings(ports, live)
         self._answers: dict[str | None, bool] = {}
 
     async def recall(self) -> None:
@@ -99,7 +100,7 @@ class Gating:
             spec=spec,
             why_not=why_not,
             approve=approve,
-            settings=_settings(ports, live),
+            settings=self._settings,
             baseline=ports.baseline,
             run=live.state.run_id,
             merged=() if spec is not None else _merged(live),

@@ -26,7 +26,6 @@ from orchestration.errors import (
     RunOwnedError,
     UsageError,
 )
-from orchestration.fold import fold
 from orchestration.graph import problems
 from orchestration.journal.contract import RunExistsError, RunJournal
 from orchestration.lifecycle import Lifecycle
@@ -100,9 +99,9 @@ class Hosts:
             if command.idempotency_key is None:
                 raise
             return exists.run_id
-        state = fold(run_id, await ports.journal.read(run_id))
-        live = self._live_run(writer, state)
-        await writer.summarise(summary(state))
+        live = self._live_run(writer, RunState(run_id))
+        live.take(*writer.created)
+        await writer.summarise(summary(live.state))
         self._host(live)
         return run_id
 
@@ -175,6 +174,7 @@ class Hosts:
                 del self._hosted[live.state.run_id]
                 while hosted.borrowers:
                     await hosted.returned.wait()
+                self._states.keep(live.state)
                 await live.close()
 
     async def _within_time(self, hosted: _Hosted) -> None:

@@ -29,10 +29,14 @@ class RunStates:
                 break
         if not state.last_seq:
             raise NotFoundError(f"there is no run {run_id} in this workspace; `antiphon runs` lists them")
-        self._kept[run_id] = state
+        self.keep(state)
+        return state.snapshot()
+
+    def keep(self, state: RunState) -> None:
+        """Takes over a state that its owner changes no more."""
+        self._kept[state.run_id] = state
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
-        return state.snapshot()
 
     def forget(self, run_id: str) -> None:
         self._kept.pop(run_id, None)

@@ -73,6 +73,10 @@ class RunJournal(Protocol):
     def last_seq(self) -> int:
         """The number of the last event that is durable, 0 when there is none."""
 
+    @property
+    def created(self) -> tuple[Record, ...]:
+        """The run's first records, where this handle made the run; empty where it opened one."""
+
     async def append(self, *events: Event) -> tuple[Record, ...]:
         """Durable when it returns. Without events it makes the blobs put so far durable."""
 

@@ -86,6 +86,13 @@ class JournalFolder:
             raise
         return file, lock
 
+    def give_up(self, file: RunFile, lock: FileLock) -> None:
+        """Moves the run's log into its file; then its lock is free. Raises JournalError, the lock free too."""
+        try:
+            file.close()
+        finally:
+            lock.release()
+
     def require(self, run_id: str) -> None:
         """Raises NotFoundError."""
         if not self.path(run_id).exists():

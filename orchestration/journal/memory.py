@@ -89,7 +89,15 @@ class MemoryStore:
 
 
 class MemoryRunJournal:
-    def __init__(self, journal: "MemoryJournal", run_id: str, run: _StoredRun, clock: Clock) -> None:
+    def __init__(
+        self,
+        journal: "MemoryJournal",
+        run_id: str,
+        run: _StoredRun,
+        clock: Clock,
+        created: tuple[Record, ...],
+    ) -> None:
+        self.created = created
         self._journal = journal
         self._run = run
         self._clock = clock
@@ -192,7 +200,8 @@ class MemoryJournal:
         )
         self.store.commit(run_id, run, {}, [(time, encode(event)) for event in events])
         self.store.runs[run_id] = run
-        return self._handle(run_id, run)
+        records = enumerate(events, 1)
+        return self._handle(run_id, run, tuple(Record(seq, time, event) for seq, event in records))
 
     async def run_for_key(self, key: str) -> str | None:
         return self._by_key(key)
@@ -312,8 +321,8 @@ class MemoryJournal:
         self._alive = False
         self.store.touch()
 
-    def _handle(self, run_id: str, run: _StoredRun) -> MemoryRunJournal:
-        handle = MemoryRunJournal(self, run_id, run, self._clock)
+    def _handle(self, run_id: str, run: _StoredRun, created: tuple[Record, ...] = ()) -> MemoryRunJournal:
+        handle = MemoryRunJournal(self, run_id, run, self._clock, created)
         self._handles = [known for known in self._handles if not known.closed]
         self._handles.append(handle)
         return handle

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import anyio
 
@@ -48,7 +48,15 @@ async def open_journal(home: Path, clock: Clock) -> "SqliteJournal":
 
 
 class SqliteRunJournal:
-    def __init__(self, journal: "SqliteJournal", writer: Writer, run: OpenRun, lock: FileLock) -> None:
+    def __init__(
+        self,
+        journal: "SqliteJournal",
+        writer: Writer,
+        run: OpenRun,
+        lock: FileLock,
+        created: tuple[Record, ...],
+    ) -> None:
+        self.created = created
         self._journal = journal
         self._writer = writer
         self._run = run
@@ -114,6 +122,7 @@ class SqliteJournal:
         self._desk = desk
         self._reading = ThreadPoolExecutor(1, "antiphon-journal-reader")
         self._reader = Reader(folder.path)
+        self._read_here: set[str] = set()  # runs that the reader may hold open
         self._writer = Writer(clock)
         self._owned: dict[str, SqliteRunJournal] = {}
         self._mailboxes: dict[str, list[Mailbox]] = {}
@@ -136,7 +145,8 @@ class SqliteJournal:
             file, lock = await self._at_desk(
                 self._folder.create, run_id, time, bodies, summary, idempotency_key
             )
-        return self._own(file, lock)
+        records = enumerate(events, 1)
+        return self._own(file, lock, tuple([Record(seq, time, event) for seq, event in records]))
 
     async def run_for_key(self, key: str) -> str | None:
         return await self._at_desk(self._folder.run_for_key, key)
@@ -148,10 +158,10 @@ class SqliteJournal:
         return self._own(file, lock)
 
     async def read(self, run_id: str, after: int = 0, limit: int = 10_000) -> Sequence[Record]:
-        return await self._read(self._reader.records, run_id, max(after, 0), limit)
+        return await self._read(run_id, self._reader.records, max(after, 0), limit)
 
     async def read_blob(self, run_id: str, digest: str) -> bytes:
-        return await self._read(self._reader.blob, run_id, digest)
+        return await self._read(run_id, self._reader.blob, digest)
 
     async def runs(self, limit: int = 200) -> Sequence[RunSummary]:
         return await self._at_desk(self._folder.summaries, limit, dict(self._summaries))
@@ -161,7 +171,7 @@ class SqliteJournal:
 
     async def delete_run(self, run_id: str) -> None:
         with anyio.CancelScope(shield=True):
-            await self._read(self._reader.forget, run_id)
+            await self._forget(run_id)
             await self._at_desk(self._folder.delete, run_id)
         self._summaries.pop(run_id, None)
         self._wake(run_id)
@@ -174,7 +184,7 @@ class SqliteJournal:
             while not self._closed:
                 try:
                     version, records = await self._read(
-                        self._reader.new_records, run_id, version, position, PAGE
+                        run_id, self._reader.new_records, version, position, PAGE
                     )
                 except NotFoundError:
                     if begun:  # it was deleted
@@ -284,16 +294,17 @@ class SqliteJournal:
         """Ends the ownership of a run: its log is moved into its file, then its lock is free."""
         self._store_summaries()
         try:
-            await self._run_on(self._reading, self._reader.forget, file.run_id)
-            await self._run_on(self._desk, file.close)
+            try:
+                await self._forget(file.run_id)
+            finally:
+                await self._run_on(self._desk, self._folder.give_up, file, lock)
         finally:
-            await self._run_on(self._desk, lock.release)
             if self._owned.get(file.run_id) is handle:
                 del self._owned[file.run_id]
             self._wake(file.run_id)
 
-    def _own(self, file: RunFile, lock: FileLock) -> SqliteRunJournal:
-        handle = SqliteRunJournal(self, self._writer, OpenRun(file, self._publish), lock)
+    def _own(self, file: RunFile, lock: FileLock, created: tuple[Record, ...] = ()) -> SqliteRunJournal:
+        handle = SqliteRunJournal(self, self._writer, OpenRun(file, self._publish), lock, created)
         self._owned[file.run_id] = handle
         self._wake(file.run_id)
         return handle
@@ -337,10 +348,19 @@ class SqliteJournal:
         self._check()
         return await self._run_on(self._desk, function, *args)
 
-    async def _read(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def _read(
+        self, run_id: str, function: Callable[Concatenate[str, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         assert not kwargs
         self._check()
-        return await self._run_on(self._reading, function, *args)
+        self._read_here.add(run_id)
+        return await self._run_on(self._reading, function, run_id, *args)
+
+    async def _forget(self, run_id: str) -> None:
+        """Ends the reading of a run, so that its log can be removed."""
+        if run_id in self._read_here:
+            self._read_here.remove(run_id)
+            await self._run_on(self._reading, self._reader.forget, run_id)
 
     async def _run_on(self, thread: Executor, function: Callable[..., T], *args: object) -> T:
         return await self._loop.run_in_executor(thread, function, *args)

@@ -41,6 +41,8 @@ class SyntaxGate:
         self._parsing = anyio.Lock()
 
     async def check(self, context: GateContext) -> GateReport:
+        if not context.changed:
+            return GateReport(gate=NAME, outcome="not_applicable", detail="nothing has changed")
         began = context.clock.monotonic()
         async with self._parsing:
             parsing = await context.executor.run(_parse, context)

@@ -36,6 +36,13 @@ class TestEvents:
         assert run.last_seq == 3
         assert await journal.read(RUN) == [Record(1, 1_000.0, created()), *records]
 
+    async def test_who_made_a_run_has_its_first_records(self, world: World) -> None:
+        journal = await world.journal()
+        run = await journal.create(RUN, created(), step(1))
+        assert list(run.created) == await journal.read(RUN)
+        await run.close()
+        assert (await journal.open(RUN)).created == ()
+
     async def test_reads_after_and_limit(self, world: World) -> None:
         journal = await world.journal()
         run = await journal.create(RUN)
