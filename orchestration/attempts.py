@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from orchestration import events as ev
 from orchestration.agents.commanding import run_command
+from orchestration.agents.external import Errand, ErrandEnd, Interrupted, interrupted, run_agent
 from orchestration.agents.loop import Talk, TalkEnd, converse
 from orchestration.agents.tools.catalogue import offered
 from orchestration.agents.tools.contract import CommandResult, ToolOutcome, Workbench
@@ -23,6 +24,7 @@ from orchestration.results import Results
 from orchestration.run import TaskState, Transcript
 from orchestration.scheduler import Scheduler, TaskEnd
 from orchestration.workspace.task_tree import TaskTree
+from providers.base import AgentProvider
 from providers.errors import ProviderError
 from providers.messages import Message, RequestLabels, user
 
@@ -34,12 +36,15 @@ SUMMARY_CHARACTERS = 400
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """Where a task begins: a snapshot, and for a resumed attempt its conversation and tree."""
+    """Where a task begins: a snapshot, and for a resumed attempt its conversation and tree, or the session of
+    the external agent that was at it.
+    """
 
     snapshot: str
     attempt: int
-    resumed: Transcript | None
-    interrupted: frozenset[str]
+    resumed: Transcript | None = None
+    interrupted: frozenset[str] = frozenset()
+    agent: Interrupted | None = None
 
 
 class Attempts:
@@ -79,7 +84,7 @@ class Attempts:
             failures = self._live.state.tasks[task_id].failures
             if start.attempt >= options.budget.attempts:
                 return TaskEnd("dead", failures[-1].reason)
-            start = _Start(start.snapshot, start.attempt + 1, None, frozenset())
+            start = _Start(start.snapshot, start.attempt + 1)
 
     # --- where it starts -------------------------------------------------------------------------
 
@@ -95,8 +100,13 @@ class Attempts:
             snapshot = merged
         failed = {failure.attempt for failure in task.failures}
         if task.attempt == 0 or task.attempt in failed:
-            return _Start(snapshot, task.attempt + 1, None, frozenset())
+            return _Start(snapshot, task.attempt + 1)
         records = await self._ports.journal.read(self._live.state.run_id, limit=10_000_000)
+        left = interrupted(records, task.spec.id, task.attempt)
+        if left is not None:
+            if not self._goes_on(task.spec, left):
+                return _Start(snapshot, task.attempt + 1)
+            return _Start(snapshot, task.attempt, agent=left)
         resumed = transcript(records, task.spec.id)
         if resumed is not None and resumed.attempt != task.attempt:
             resumed = None
@@ -109,6 +119,21 @@ class Attempts:
         }
         return _Start(snapshot, task.attempt, resumed, frozenset(started))
 
+    def _goes_on(self, spec: TaskSpec, left: Interrupted) -> bool:
+        """Whether what an agent began can be gone on with: its result is known, or it knows its session."""
+        if left.done:
+            return True
+        try:
+            found = self._ports.agents.resolve(self._model_of(spec))
+        except ProviderError:
+            return False
+        return found is not None and found[0].name == left.agent and found[0].resumes and bool(left.session)
+
+    def _model_of(self, spec: TaskSpec) -> str:
+        options = self._live.state.options
+        assert options is not None
+        return spec.model or self._definitions.role(spec.role).model or options.model
+
     # --- one attempt -----------------------------------------------------------------------------
 
     async def _attempt(self, spec: TaskSpec, start: _Start) -> TaskEnd | None:
@@ -117,11 +142,14 @@ class Attempts:
         role = self._definitions.role(spec.role)
         options = live.state.options
         assert options is not None
-        model_id = spec.model or role.model or options.model
+        model_id = self._model_of(spec)
         started = ev.TaskStarted(
             task_id=spec.id, attempt=start.attempt, snapshot=start.snapshot, role=role.name, model=model_id
         )
         try:
+            agent = self._ports.agents.resolve(model_id)
+            if agent is not None or (start.agent is not None and start.agent.done):
+                return await self._by_agent(spec, start, started, agent)
             provider, model = self._ports.models.resolve(model_id)
         except ProviderError as error:
             await live.record(started, self._failure(spec, start, "provider", str(error)))
@@ -155,7 +183,42 @@ class Attempts:
         )
         if end.kind != "finished":
             return await self._not_finished(spec, start, end)
-        return await self._judge(spec, start, tree, end)
+        # Every edit was stored with its tool's result: nothing is left to write.
+        return await self._judge(spec, start, tree.flush(), end.reason, end.pending)
+
+    async def _by_agent(
+        self,
+        spec: TaskSpec,
+        start: _Start,
+        started: ev.TaskStarted,
+        found: tuple[AgentProvider, str | None] | None,
+    ) -> TaskEnd | None:
+        """An attempt by an external agent in a checkout of its own. None: it failed, another may follow."""
+        if start.agent is not None and start.agent.done:
+            end = ErrandEnd(kind="finished", tree=start.agent.tree, reason=start.agent.summary)
+            await self._live.record(started)
+        else:
+            assert found is not None
+            end = await run_agent(
+                Errand(
+                    ports=self._ports,
+                    live=self._live,
+                    definitions=self._definitions,
+                    spending=self._spending,
+                    agent=found[0],
+                    model=found[1],
+                    spec=spec,
+                    attempt=start.attempt,
+                    snapshot=start.snapshot,
+                    task=self._opening(spec, start)[0].text,
+                    prelude=(started,),
+                    resumed=start.agent,
+                )
+            )
+        if end.kind == "finished":
+            return await self._judge(spec, start, end.tree, end.reason, ())
+        await self._live.record(self._failure(spec, start, "provider", end.reason, end.feedback))
+        return None if end.retryable else TaskEnd("dead", end.reason)
 
     async def _not_finished(self, spec: TaskSpec, start: _Start, end: TalkEnd) -> TaskEnd | None:
         kinds: dict[str, ev.AttemptFailure] = {
@@ -167,12 +230,12 @@ class Attempts:
         await self._live.record(*end.pending, failed)
         return None if end.retryable else TaskEnd("dead", end.reason)
 
-    async def _judge(self, spec: TaskSpec, start: _Start, tree: TaskTree, end: TalkEnd) -> TaskEnd | None:
-        """The gates, then the result."""
+    async def _judge(
+        self, spec: TaskSpec, start: _Start, result: str, summary: str, pending: tuple[ev.Event, ...]
+    ) -> TaskEnd | None:
+        """The gates, then the result: a tree, with the events that are still to be recorded."""
         live, objects = self._live, self._ports.objects
-        result = tree.flush()  # every edit was stored with its tool's result: nothing is left to write
         changed = tuple(path for path, _, _ in objects.diff(start.snapshot, result))
-        pending = end.pending
         if changed:
             await live.record(*pending)
             pending = ()
@@ -200,7 +263,7 @@ class Attempts:
                 snapshot=snapshot,
                 changed=changed,
                 verified=not verdict.unverified,
-                summary=_shortened(end.reason, spec),
+                summary=_shortened(summary, spec),
             ),
         )
         return TaskEnd("merged")

@@ -25,6 +25,11 @@ class Spending:
         self._tokens += (sent + characters(answer)) / CHARACTERS_PER_TOKEN if tokens is None else tokens
         self._usd += usage.cost_usd or 0.0
 
+    def add_reported(self, usage: Usage) -> None:
+        """What an external agent says it has spent; what it does not say cannot be limited."""
+        self._tokens += usage.total_tokens or 0
+        self._usd += usage.cost_usd or 0.0
+
     def check(self) -> None:
         """Raises BudgetExhaustedError once a limit is reached: no further call may start."""
         if self.limits.tokens is not None and self._tokens >= self.limits.tokens:

@@ -1,7 +1,7 @@
 """Everything the engine of one workspace is given by the composition root."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -18,12 +18,28 @@ from orchestration.workspace.launcher import ProcessLauncher
 from orchestration.workspace.objects import ObjectStore
 from orchestration.workspace.path_guard import PathGuard
 from orchestration.workspace.snapshotter import Snapshotter
-from providers.base import ModelProvider
+from orchestration.workspace.untouched import WorkspaceWatch
+from providers.base import AgentProvider, ModelProvider
 
 
 class ModelSource(Protocol):
     def resolve(self, model: str) -> tuple[ModelProvider, str]:
         """The provider of `PROVIDER/NAME` and the name within it. Raises ProviderConfigurationError."""
+
+
+class AgentSource(Protocol):
+    def resolve(self, model: str) -> tuple[AgentProvider, str | None] | None:
+        """The agent of a model id `AGENT[/MODEL]` and the model it is to use; None when the id names no agent.
+        Starts nothing. Raises ProviderConfigurationError for an agent that cannot be used, with the mend.
+        """
+
+
+class NoAgents:
+    """No id names an agent."""
+
+    def resolve(self, model: str) -> tuple[AgentProvider, str | None] | None:
+        del model
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,3 +74,5 @@ class EnginePorts:
     server_id: str
     pid: int
     version: str
+    watch: WorkspaceWatch
+    agents: AgentSource = field(default_factory=NoAgents)

@@ -15,6 +15,7 @@ from orchestration.fold_checkpoints import CHECKPOINT_STEPS, start_of_run
 from orchestration.fold_review import REVIEW_STEPS
 from orchestration.run import GateState, RunState, TaskState, Transcript
 from providers.messages import ToolResult, tool_results
+from providers.usage import Usage
 
 
 def apply(state: RunState, record: ev.Record) -> None:
@@ -221,6 +222,28 @@ def _tool_finished(state: RunState, event: ev.ToolFinished, _time: float) -> Non
         _put(state, replace(task, activity=f"{event.tool} {event.subject}".strip()))
 
 
+def _agent_started(state: RunState, event: ev.AgentStarted, _time: float) -> None:
+    if task := state.tasks.get(event.task_id):
+        _put(state, replace(task, activity=f"{event.agent} at work"))
+
+
+def _agent_usage(state: RunState, event: ev.AgentUsage, _time: float) -> None:
+    _spend(state, event.task_id, event.usage)
+
+
+def _agent_finished(state: RunState, event: ev.AgentFinished, _time: float) -> None:
+    state.usage_incomplete = state.usage_incomplete or event.usage_incomplete
+    _spend(state, event.task_id, event.usage)
+    if task := state.tasks.get(event.task_id):
+        _put(state, replace(task, activity=""))
+
+
+def _spend(state: RunState, task_id: str, usage: Usage) -> None:
+    state.usage = state.usage + usage
+    if task := state.tasks.get(task_id):
+        _put(state, replace(task, usage=task.usage + usage))
+
+
 # --- people, gates, findings ---------------------------------------------------------------
 
 
@@ -280,6 +303,9 @@ _STEPS: dict[type, Callable[[RunState, Any, float], None]] = {
     ev.TurnCompleted: _turn_completed,
     ev.ToolStarted: _tool_started,
     ev.ToolFinished: _tool_finished,
+    ev.AgentStarted: _agent_started,
+    ev.AgentUsage: _agent_usage,
+    ev.AgentFinished: _agent_finished,
     ev.ApprovalRequested: _approval_requested,
     ev.ApprovalResolved: _approval_resolved,
     ev.GateFinished: _gate_finished,

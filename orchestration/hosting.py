@@ -128,9 +128,17 @@ class Hosts:
 
     def _check(self, options: ev.RunOptions) -> None:
         """Raises ProviderError or ConfigurationError for options that cannot work."""
-        provider, model = self._ports.models.resolve(options.model)
         if options.max_parallel < 1:
             raise ConfigurationError("max_parallel must be at least 1")
+        agent = self._ports.agents.resolve(options.model)
+        if agent is not None:
+            if options.budget.usd is not None and not agent[0].reports_cost:
+                raise ConfigurationError(
+                    f"{agent[0].name} does not say what it costs, so a limit in USD cannot be kept; limit tokens "
+                    "instead (--max-tokens)"
+                )
+            return
+        provider, model = self._ports.models.resolve(options.model)
         if options.budget.usd is not None and provider.profile(model).prices is None:
             raise ConfigurationError(
                 f"a limit in USD needs the prices of {options.model}, which are not known. Limit tokens "

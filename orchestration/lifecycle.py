@@ -14,7 +14,7 @@ from orchestration.gating import Gating, Verdict
 from orchestration.graph import problems
 from orchestration.graph_model import TaskSpec
 from orchestration.live_run import LiveRun
-from orchestration.planner import plan
+from orchestration.planner import one_task, plan, plans_for_itself
 from orchestration.proposing import propose_changes
 from orchestration.results import Results
 from orchestration.review_role import with_review
@@ -88,6 +88,9 @@ class Lifecycle:
             if reasons:
                 raise PlanError("the given plan is not valid: " + "; ".join(reasons[:10]))
             tasks = given
+        elif plans_for_itself(self._ports, live, definitions):
+            tasks = one_task(_whole_goal(live))
+            await live.record(ev.PlanProposed(attempt=1, tasks=tasks))
         else:
             tasks = await plan(self._ports, live, definitions, self._spending)
         if self._options.plan == "confirm":
@@ -213,6 +216,11 @@ class Lifecycle:
         final = await results.final()
         if isinstance(final, str) and self._live.state.base and final != self._live.state.base:
             await propose_changes(self._ports, self._live, final)
+
+
+def _whole_goal(live: LiveRun) -> str:
+    context = live.state.context
+    return f"{live.state.goal}\n\nContext:\n{context}" if context else live.state.goal
 
 
 def _reasons(live: LiveRun, failure: AntiphonError | None) -> tuple[str, ...]:

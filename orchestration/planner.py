@@ -49,6 +49,22 @@ async def plan(
     )
 
 
+def one_task(goal: str) -> tuple[TaskSpec, ...]:
+    """The plan of a run whose planner is an external agent: it plans for itself, so its task is the goal."""
+    title = next((line.strip() for line in goal.splitlines() if line.strip()), goal)
+    return (TaskSpec(id="goal", title=title[:200], instructions=goal),)
+
+
+def plans_for_itself(ports: EnginePorts, live: LiveRun, definitions: Definitions) -> bool:
+    """Whether the planner of this run is an external agent. Raises PlanError for one that cannot be used."""
+    options = live.state.options
+    assert options is not None
+    try:
+        return ports.agents.resolve(definitions.role(PLANNER_ROLE).model or options.model) is not None
+    except ProviderError as error:
+        raise PlanError(str(error)) from None
+
+
 class _Desk:
     """Takes in plans: refuses an invalid one with the reasons, at most PLAN_ATTEMPTS times."""
 

@@ -10,6 +10,7 @@ from orchestration import events as ev
 from orchestration.budget import Spending, characters
 from orchestration.definitions import Definitions
 from orchestration.engine_ports import EnginePorts
+from orchestration.errors import ConfigurationError
 from orchestration.live_run import LiveRun
 from orchestration.quality.reviewer import PROMPT as REVIEW_PROMPT
 from orchestration.quality.reviewer import Reviewer, ReviewGate
@@ -48,6 +49,10 @@ class _Asking:
         options = self._live.state.options
         assert options is not None
         role = self._definitions.role(_ROLE)
+        if self._ports.agents.resolve(role.model or options.model) is not None:
+            raise ConfigurationError(
+                f"the reviewing role needs a model, and {options.model} is an agent; leave `review` off"
+            )
         provider, model = self._ports.models.resolve(role.model or options.model)
         self._spending.check()
         self._turns += 1

@@ -16,6 +16,7 @@ ProviderError
 ├── ProviderTimeoutError          a time limit passed: retryable
 ├── BadResponseError              what came back is not an answer (HTML, broken stream, truncation)
 ├── AnswerCancelledError          the server says that it cancelled the answer: retryable
+├── SessionLostError              an agent does not know the session it was to go on with
 └── RefusalError                  the model or a content filter refused
 
 A call that its caller cancels raises no ProviderError: the cancellation passes through.
@@ -116,6 +117,10 @@ class AnswerCancelledError(ProviderError):
     """Raised when the server reports that it cancelled the answer."""
 
     retryable = True
+
+
+class SessionLostError(ProviderError):
+    """Raised when an agent no longer knows a session; the task can begin anew."""
 
 
 class RefusalError(ProviderError):

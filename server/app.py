@@ -23,6 +23,7 @@ from orchestration.quality.settings import QualitySettings
 from orchestration.quality.standard import final_gates, task_gates
 from orchestration.workspace.checkouts import CheckoutPool
 from orchestration.workspace.entries import WorkspaceEntries
+from orchestration.workspace.environment import find_program
 from orchestration.workspace.files import WorkspaceFiles
 from orchestration.workspace.git import Git
 from orchestration.workspace.git_objects import GitObjects
@@ -33,6 +34,8 @@ from orchestration.workspace.process_ledger import end_leftovers
 from orchestration.workspace.shadow import ShadowRepository
 from orchestration.workspace.snapshotter import LocalSnapshotter
 from orchestration.workspace.trust import TrustStore
+from orchestration.workspace.untouched import WorkspaceWatch
+from providers.agents.catalogue import AgentCatalogue, build_agents
 from providers.base import ModelProfile
 from providers.config import ProvidersConfig, RetryPolicy, TimeLimits
 from providers.local_servers import LocalServer, probe_local
@@ -104,6 +107,8 @@ async def open_ports(
         # What a killed predecessor left running, and nothing else.
         await executor.run(end_leftovers, stores.home / PROCESSES)
         registry = _registry(settings, environ)
+        agents = _agents(settings, environ, processes=stores.launcher, forbidden=(root,))
+        stack.push_async_callback(agents.aclose)
         stack.push_async_callback(registry.aclose)
         objects = GitObjects(stores.shadow, stores.git)
         guard = PathGuard(root)
@@ -135,6 +140,8 @@ async def open_ports(
             checkouts=checkouts,
             launcher=stores.launcher,
             models=registry,
+            agents=agents,
+            watch=WorkspaceWatch(root, stores.home, objects),
             documents=NoDocuments() if documents is None else documents,
             gates=task_gates(),
             final_gates=final_gates(quality),
@@ -212,6 +219,13 @@ def check_model(
     model: str, *, settings: Settings, environ: Mapping[str, str], max_cost: float | None
 ) -> None:
     """Raises ConfigurationError or ProviderConfigurationError when a run could not use the model as asked."""
+    agent = _agents(settings, environ).resolve(model)
+    if agent is not None:
+        if max_cost is not None and not agent[0].reports_cost:
+            raise ConfigurationError(
+                f"{agent[0].name} does not say what it costs, so --max-cost (budget.usd) cannot be kept; use --max-tokens"
+            )
+        return
     registry = _registry(settings, environ)
     registry.resolve(model)
     if max_cost is not None and registry.profile(model).prices is None:
@@ -229,6 +243,23 @@ def configured_providers(settings: Settings, environ: Mapping[str, str]) -> Sequ
 async def local_servers() -> Sequence[LocalServer]:
     """Model servers that answer on loopback, each asked for at most a moment."""
     return await probe_local()
+
+
+def _agents(
+    settings: Settings,
+    environ: Mapping[str, str],
+    *,
+    processes: LocalLauncher | None = None,
+    forbidden: Sequence[Path] = (),
+) -> AgentCatalogue:
+    return build_agents(
+        settings.agents,
+        str(user_file()),
+        processes=processes,
+        environment=environ,
+        find=lambda name: find_program(name, environ.get("PATH", ""), forbidden),
+        folder=settings.data_folder(environ),
+    )
 
 
 def _registry(settings: Settings, environ: Mapping[str, str]) -> Registry:

@@ -15,7 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.errors import ConfigurationError
-from server.settings_keys import FLAGS, KEYS, TABLES, BadValueError, Value, lowers, near
+from server.settings_keys import (
+    AGENTS,
+    FLAGS,
+    KEYS,
+    TABLES,
+    BadValueError,
+    Key,
+    Value,
+    lowers,
+    model_id,
+    near,
+)
 
 WORKSPACE_FILE = Path(".antiphon", "config.toml")
 COMMAND_LINE = "the command line"
@@ -65,7 +76,7 @@ class ProviderSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """`models` are the raw tables by full model id, checked where they are used. `sources` names, for
+    """`models` and `agents` are the raw tables by id, checked where they are used. `sources` names, for
     each key that some layer set, where its value came from. `dependency_folders`: from the root. `warnings` are for people.
     """
 
@@ -78,6 +89,7 @@ class Settings:
     quality: GateSettings = GateSettings()
     providers: ProviderSettings = ProviderSettings()
     models: Models = field(default_factory=dict)
+    agents: Models = field(default_factory=dict)
     dependency_folders: tuple[str, ...] = ()
     data_dir: Path | None = None
     log_level: str = "info"
@@ -116,26 +128,34 @@ def load(
     values: Layer = {}
     sources: dict[str, str] = {}
     models: dict[str, Mapping[str, object]] = {}
+    agents: Models = {}
 
     source = user_file() if user is None else user
     if (content := _read(source, follow=True)) is not None:
         table, models = _split_models(_parse(content, source), str(source))
-        _take(values, sources, _checked(table, str(source), content), str(source))
+        agents = _split_agents(table, str(source))
+        _take(values, sources, _checked(table, str(source), content, agents), str(source))
     if workspace is not None:
         source = workspace / WORKSPACE_FILE
         if (content := _read_inside(source, workspace)) is not None:
             table, its_models = _split_models(_parse(content, source), str(source))
-            layer = _allowed(_checked(table, str(source), content), values, source, warnings, trusted=trusted)
+            if _split_agents(table, str(source)):
+                warnings.append(
+                    f"{source}: `agents` is ignored; what may be started is said in {user_file()} alone"
+                )
+            layer = _allowed(
+                _checked(table, str(source), content, agents), values, source, warnings, trusted=trusted
+            )
             _take(values, sources, layer, str(source))
             if its_models:
                 warnings.append(f"{source}: `models` is ignored; prices and windows belong in {user_file()}")
     if editor:
-        _take(values, sources, _from_editor(editor, warnings), "the editor's settings")
-    _take(values, sources, _from_environment(environ, warnings), "the environment")
+        _take(values, sources, _from_editor(editor, warnings, agents), "the editor's settings")
+    _take(values, sources, _from_environment(environ, warnings, agents), "the environment")
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     for name, value in given.items():
-        _take(values, sources, _from_flag(name, value), COMMAND_LINE)
-    return _settings(values, models, sources, tuple(warnings))
+        _take(values, sources, _from_flag(name, value, agents), COMMAND_LINE)
+    return _settings(values, models, agents, sources, tuple(warnings))
 
 
 # --- reading ---------------------------------------------------------------------------------------
@@ -190,6 +210,13 @@ def _split_models(
     return table, raw
 
 
+def _split_agents(table: dict[str, object], source: str) -> Models:
+    raw = table.pop("agents", {})
+    if not isinstance(raw, dict) or not all(isinstance(entry, dict) for entry in raw.values()):
+        raise ConfigurationError(f"{source}: agents must be tables, as [agents.NAME]")
+    return raw
+
+
 def _check_model(name: str, table: Mapping[str, object], source: str) -> None:
     from providers.errors import ProviderConfigurationError  # only who prices a model pays for these
     from providers.profiles import profile_from_settings
@@ -203,14 +230,21 @@ def _check_model(name: str, table: Mapping[str, object], source: str) -> None:
 # --- checking --------------------------------------------------------------------------------------
 
 
-def _checked(table: Mapping[str, object], source: str, content: str = "") -> Layer:
+def _value(key: Key, value: object, agents: Models) -> Value:
+    """Raises BadValueError. The name of an agent is a model's id too."""
+    if key.check is model_id and isinstance(value, str) and value.strip() in {*AGENTS, *agents}:
+        return value.strip()
+    return key.check(value)
+
+
+def _checked(table: Mapping[str, object], source: str, content: str, agents: Models) -> Layer:
     layer: Layer = {}
     for name, value in _flat(table):
         key = KEYS.get(name)
         if key is None:
             raise ConfigurationError(_unknown(name, source, content))
         try:
-            layer[name] = key.check(value)
+            layer[name] = _value(key, value, agents)
         except BadValueError as error:
             shown = "" if key.secret else f", not {value!r}"
             raise ConfigurationError(
@@ -273,7 +307,7 @@ def _take(values: Layer, sources: dict[str, str], layer: Layer, source: str) -> 
         sources[name] = source
 
 
-def _from_environment(environ: Mapping[str, str], warnings: list[str]) -> Layer:
+def _from_environment(environ: Mapping[str, str], warnings: list[str], agents: Models) -> Layer:
     variables = {key.variable: key for key in KEYS.values()}
     layer: Layer = {}
     for variable, value in environ.items():
@@ -286,16 +320,16 @@ def _from_environment(environ: Mapping[str, str], warnings: list[str]) -> Layer:
                 warnings.append(f"unknown variable {variable}; did you mean {KEYS[guess].variable}?")
             continue
         try:
-            layer[key.name] = key.check(value)
+            layer[key.name] = _value(key, value, agents)
         except BadValueError as error:
             shown = "" if key.secret else f", not {value!r}"
             raise ConfigurationError(f"{variable} must be {error}{shown}") from error
     return layer
 
 
-def _from_flag(name: str, value: Value) -> Layer:
+def _from_flag(name: str, value: Value, agents: Models) -> Layer:
     try:
-        return {name: KEYS[name].check(value)}
+        return {name: _value(KEYS[name], value, agents)}
     except BadValueError as error:
         raise ConfigurationError(f"{FLAGS[name]} must be {error}, not {value}") from error
 
@@ -303,7 +337,7 @@ def _from_flag(name: str, value: Value) -> Layer:
 _OTHER_VARIABLES = frozenset({"ANTIPHON_DEBUG"})
 
 
-def _from_editor(editor: Mapping[str, object], warnings: list[str]) -> Layer:
+def _from_editor(editor: Mapping[str, object], warnings: list[str], agents: Models) -> Layer:
     """Editors send settings of their own beside ours, so an unknown key is a warning, never an error."""
     layer: Layer = {}
     for name, value in _flat(_snake(editor)):
@@ -312,7 +346,7 @@ def _from_editor(editor: Mapping[str, object], warnings: list[str]) -> Layer:
             if guess:
                 warnings.append(f"the editor's settings: unknown key `{name}`; did you mean `{guess}`?")
         elif value is not None and value != "":
-            layer |= _checked({name: value}, "the editor's settings")
+            layer |= _checked({name: value}, "the editor's settings", "", agents)
     return layer
 
 
@@ -334,7 +368,7 @@ _PROVIDER_FIELDS = {
 
 
 def _settings(
-    values: Layer, models: Models, sources: Mapping[str, str], warnings: tuple[str, ...]
+    values: Layer, models: Models, agents: Models, sources: Mapping[str, str], warnings: tuple[str, ...]
 ) -> Settings:
     # Any: the checks of KEYS have given every value the type of its field.
     sections: dict[str, dict[str, Any]] = {
@@ -354,6 +388,7 @@ def _settings(
         **sections["checkouts"],
         log_level=sections["log"].get("level", "info"),
         models=models,
+        agents=agents,
         sources=sources,
         warnings=warnings,
     )

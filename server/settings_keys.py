@@ -24,6 +24,12 @@ PLAN = ("auto", "confirm")
 LOG_LEVELS = ("error", "warning", "info", "debug")
 
 
+AGENTS = (
+    "claude-code", "codex", "gemini-cli", "opencode", "qwen-code", "copilot-cli", "cline", "goose", "aider",
+)  # fmt: skip
+"""Built-in external agents: a `model` may name one alone."""
+
+
 class BadValueError(ValueError):
     """Raised by a check; the message ends the sentence `KEY must be …`."""
 

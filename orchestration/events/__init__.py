@@ -11,6 +11,7 @@ import msgspec
 from orchestration.events.base import (
     LeftOut,
 )
+from orchestration.events.of_agents import AgentFinished, AgentSession, AgentStarted, AgentUsage
 from orchestration.events.of_checkpoints import (
     CheckpointBefore,
     CheckpointTaken,
@@ -72,6 +73,10 @@ from orchestration.events.of_tasks import (
 )
 
 __all__ = [
+    "AgentFinished",
+    "AgentSession",
+    "AgentStarted",
+    "AgentUsage",
     "ApprovalMode",
     "ApprovalRequested",
     "ApprovalResolved",
@@ -154,6 +159,10 @@ Event = (
     | TurnFailed
     | ToolStarted
     | ToolFinished
+    | AgentStarted
+    | AgentSession
+    | AgentUsage
+    | AgentFinished
     | ApprovalRequested
     | ApprovalResolved
     | GateFinished

@@ -15,7 +15,7 @@ import anyio
 
 from orchestration.errors import ProcessError
 from orchestration.ports import Executor, T
-from orchestration.workspace.checkout_slot import Slot, SlotState
+from orchestration.workspace.checkout_slot import Slot, SlotState, remove_tree
 from orchestration.workspace.dependency_copies import DependencyCopies
 from orchestration.workspace.environment import clean_path
 from orchestration.workspace.file_contents import NotTakenError, link_target, read_still
@@ -47,6 +47,10 @@ class Checkout:
         self.tree = state.tree
         self.env = env
         self.path = slot.tree
+
+    async def scratch(self) -> Path:
+        """An empty folder beside the files, for what is temporary; nothing of it is taken."""
+        return await self._pool.scratch(self._slot)
 
     async def capture(self) -> str:
         """The tree as commands have left it: changed, deleted and new files that nothing hides. Files above
@@ -86,12 +90,16 @@ class CheckoutPool:
         self._choosing = anyio.Lock()
 
     @asynccontextmanager
-    async def acquire(self, tree: str) -> AsyncIterator[Checkout]:
-        """A checkout of a snapshot or tree. Raises ProcessError when it cannot be made."""
+    async def acquire(
+        self, tree: str, *, unwanted: Callable[[str], bool] | None = None
+    ) -> AsyncIterator[Checkout]:
+        """A checkout of a snapshot or tree. `unwanted`: paths of the workspace's dependencies and large files
+        that it must not get. Raises ProcessError when it cannot be made.
+        """
         tree_id = self._store.tree_of(tree)
         number, slot = await self._claim(tree_id)
         try:
-            state = await self._prepare(slot, tree_id)
+            state = await self._prepare(slot, tree_id, unwanted or _nothing)
             yield Checkout(self, slot, state, self._environment(slot, state))
         finally:
             slot.release()
@@ -128,7 +136,7 @@ class CheckoutPool:
             self._held.add(chosen[0])
             return chosen
 
-    async def _prepare(self, slot: Slot, tree: str) -> SlotState:
+    async def _prepare(self, slot: Slot, tree: str, unwanted: Callable[[str], bool]) -> SlotState:
         around = await self._executor.run(load_surroundings, self._home)
         before = await self._executor.run(slot.state)
         slot.begin()
@@ -145,8 +153,12 @@ class CheckoutPool:
         copies, files = await self._copies.provide(
             slot,
             before,
-            [path for path in (*around.dependencies, *self._more) if self._is_free(tree, path)],
-            [path for path in around.large if self._is_free(tree, path)],
+            [
+                path
+                for path in (*around.dependencies, *self._more)
+                if self._is_free(tree, path) and not unwanted(path)
+            ],
+            [path for path in around.large if self._is_free(tree, path) and not unwanted(path)],
         )
         slot.excludes.write_bytes(_excludes((*copies, *files)))
         state = SlotState(tree, copies, files)
@@ -189,6 +201,12 @@ class CheckoutPool:
         env["PATH"] = os.pathsep.join([*first, self._path])
         return env
 
+    async def scratch(self, slot: Slot) -> Path:
+        folder = slot.folder / "scratch"
+        await self._executor.run(remove_tree, folder)
+        folder.mkdir(mode=0o700)
+        return folder
+
     # --- what commands changed ---------------------------------------------------------------------
 
     async def capture(self, slot: Slot, tree: str, state: SlotState) -> str:
@@ -219,6 +237,11 @@ class CheckoutPool:
             except NotTakenError:
                 changes.pop(path, None)
         return self._store.write(tree, changes)
+
+
+def _nothing(path: str) -> bool:
+    del path
+    return False
 
 
 def _content(folder: Path, path: str) -> Change | None:

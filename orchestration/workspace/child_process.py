@@ -92,6 +92,11 @@ class ChildProcess:
         if close:
             pipe.close()
 
+    def close_input(self) -> None:
+        pipe = self._popen.stdin
+        if pipe is not None and not pipe.closed:
+            pipe.close()
+
     async def end(self, grace_s: float, *, search: bool) -> int:
         """Ends the group and what left it but carries its token (`search`), reaps, and gives the exit code.
         SIGTERM, `grace_s` seconds, SIGKILL; a group whose leader has ended gets SIGKILL at once. May be

@@ -64,7 +64,9 @@ class RunningProcess(Protocol):
     """A started group (the `ProviderProcess` of the provider contracts)."""
 
     async def send(self, data: bytes) -> None: ...
+    async def close_input(self) -> None: ...
     def stdout(self) -> AsyncIterator[bytes]: ...
+    def errors(self, limit: int = 4096) -> bytes: ...
     async def wait(self) -> int: ...
     async def kill(self) -> None: ...
 
@@ -80,7 +82,13 @@ class ProcessLauncher(Protocol):
         """
 
     async def start(
-        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: bool = False
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        stdin: bool = False,
+        purpose: str = "agent",
     ) -> RunningProcess:
         """Starts and returns; the caller ends it by `kill` or `wait`, `aclose` ends what is left."""
 

@@ -101,11 +101,17 @@ class LocalLauncher:
         )
 
     async def start(
-        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: bool = False
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        stdin: bool = False,
+        purpose: str = "agent",
     ) -> RunningProcess:
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         try:
-            child = self._spawn(Command(argv, cwd, env, purpose="agent"), stdin=stdin, stderr=errors)
+            child = self._spawn(Command(argv, cwd, env, purpose=purpose), stdin=stdin, stderr=errors)
         except BaseException:
             errors.close()
             raise
@@ -171,6 +177,9 @@ class LocalProcess:
     async def send(self, data: bytes) -> None:
         """Raises BrokenPipeError when the process reads no more."""
         await self._child.feed(data, close=False)
+
+    async def close_input(self) -> None:
+        self._child.close_input()
 
     async def stdout(self) -> AsyncIterator[bytes]:
         """Ends when the process has closed its output."""

@@ -1,0 +1,127 @@
+"""A task carried out by an external agent: a real process, described in the user's configuration, through the
+command line.
+"""
+
+import json
+from collections.abc import Callable
+
+from tests.agents.conftest import DONE, FakeAgent
+from tests.e2e.command_line import Finished
+
+WRITES = {"write": ["calc.py", "def add(a, b):\n    return a + b\n"]}
+START = {"say": {"type": "start", "id": "session-1"}}
+TOOL = {"say": {"type": "tool", "id": "t1", "name": "Edit", "path": "calc.py"}}
+RESULT = {"say": {"type": "result", "id": "t1", "text": "edited"}}
+USAGE = {"say": {"type": "usage", "in": 1200, "out": 30, "usd": 0.25}}
+
+
+def test_an_edit_ends_as_a_hunk_to_review(fake: FakeAgent, kinds: Callable[[Finished], list[str]]) -> None:
+    fake.does(
+        START, {"say": {"type": "text", "text": "I mend it."}}, TOOL, WRITES, RESULT, USAGE, fake.note, DONE
+    )
+    before = fake.looks()
+    done = fake.run()
+    assert done.code == 0, done
+    assert done.last["changes"] == {"files": 1, "hunks": 1, "added": 1, "removed": 1}
+    assert done.last["usage"]["cost_usd"] == 0.25
+    assert "+    return a + b" in fake.changes()
+    assert fake.looks() == before
+
+    order = [kind for kind in kinds(done) if kind.startswith(("agent", "tool", "turn", "task"))]
+    assert order == [
+        "task_started",
+        "turn_started",
+        "agent_started",
+        "agent_session",
+        "tool_started",
+        "tool_finished",
+        "agent_usage",
+        "turn_completed",
+        "agent_finished",
+        "task_merged",
+    ]
+    events = {event["type"]: event for event in done.events}
+    assert events["agent_session"]["session"] == "session-1"
+    assert events["tool_started"]["subject"] == "calc.py"
+    assert events["agent_finished"]["tree"]
+    assert events["task_merged"]["summary"] == "I wrote it."
+
+    note = fake.noted()
+    assert "Mend add" in note["stdin"]
+    assert note["env"]["FAKE_TOKEN"] == "very-secret-token"
+    assert str(fake.root) not in note["cwd"]
+    assert note["files"] == ["README", "calc.py"]
+
+
+def test_accepting_writes_what_the_agent_did(fake: FakeAgent) -> None:
+    fake.does(WRITES, {"write": ["pkg/new.py", "X = 1\n"]}, {"delete": "README"}, DONE)
+    assert fake.run("--accept", "all").code == 0
+    assert (fake.root / "calc.py").read_text() == "def add(a, b):\n    return a + b\n"
+    assert (fake.root / "pkg" / "new.py").read_text() == "X = 1\n"
+    assert not (fake.root / "README").exists()
+
+
+def test_a_claim_without_an_edit_changes_nothing(fake: FakeAgent) -> None:
+    fake.does(TOOL, RESULT, DONE)
+    done = fake.run()
+    assert done.last["changes"]["files"] == 0
+
+
+def test_a_plan_may_name_an_agent_for_each_task(fake: FakeAgent) -> None:
+    fake.does({"append": ["calc.py", "# touched\n"]}, DONE)
+    plan = fake.folder / "plan.json"
+    tasks = [
+        {"id": "a", "title": "First", "instructions": "Touch it.", "model": "fake/small"},
+        {"id": "b", "title": "Second", "instructions": "Touch it again.", "depends_on": ["a"]},
+    ]
+    plan.write_text(json.dumps({"tasks": tasks}))
+    done = fake.run("--plan-file", str(plan))
+    assert done.code == 0, done
+    assert [event["model"] for event in done.events if event["type"] == "task_started"] == [
+        "fake/small",
+        "fake",
+    ]
+    fake.antiphon("accept", "latest", "--all", "--workspace", fake.root)
+    assert (fake.root / "calc.py").read_text().count("# touched") == 2
+
+
+def test_an_untrusted_workspace_starts_nothing(fake: FakeAgent) -> None:
+    fake.does(fake.note, WRITES, DONE)
+    done = fake.run("--approval", "auto", trust=False)
+    assert done.code == 1
+    assert not (fake.folder / "note").exists()
+    assert "not trusted" in done.last["reasons"][0]
+
+
+def test_without_consent_nothing_is_started(fake: FakeAgent) -> None:
+    fake.does(fake.note, WRITES, DONE)
+    for approval, reason in (("ask", "nobody can be asked"), ("never", "approval is `never`")):
+        done = fake.run("--trust", "--approval", approval, trust=False)
+        assert done.code == 1
+        assert reason in done.last["reasons"][0]
+    assert not (fake.folder / "note").exists()
+
+
+def test_an_edit_of_the_workspace_itself_fails_the_attempt(fake: FakeAgent) -> None:
+    fake.does(WRITES, {"write": [str(fake.root / "stray.py"), "X = 1\n"]}, DONE)
+    done = fake.run()
+    assert done.code == 1
+    failed = [event for event in done.events if event["type"] == "attempt_failed"]
+    assert "stray.py" in failed[0]["reason"]
+    assert done.last["changes"]["files"] == 0
+
+
+def test_its_own_settings_are_kept_from_it_and_come_back_unchanged(fake: FakeAgent) -> None:
+    for path in (".fake/hooks.json", "fake.json", "conf/own/x", "conf/other"):
+        (fake.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (fake.root / path).write_text("from the workspace\n")
+    fake.does(
+        fake.note, WRITES, {"write": ["fake.json", "from the agent\n"]}, {"write": ["sub/.FAKE/y", "z"]}, DONE
+    )
+    done = fake.run()
+    assert done.code == 0, done
+    assert fake.noted()["files"] == ["README", "calc.py", "conf", "conf/other"]
+    merged = next(event for event in done.events if event["type"] == "task_merged")
+    assert merged["changed"] == ["calc.py"]
+    finished = next(event for event in done.events if event["type"] == "agent_finished")
+    assert "fake.json" in finished["detail"]
