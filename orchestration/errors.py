@@ -7,6 +7,7 @@ AntiphonError                    base; `exit_code` is what the command line ends
 │   └── NotFoundError      (2)   no such run, hunk, decision, finding
 ├── NotTrustedError        (2)   the workspace is not trusted for what was asked
 ├── JournalError           (70)  the journal cannot be read or written
+│   ├── DataFolderError    (2)   the folder for data cannot hold a journal: a network disk, not writable …
 │   ├── RunOwnedError      (1)   another live process owns the run
 │   ├── FencedError        (70)  this process lost the run to another one
 │   └── SchemaTooNewError  (2)   written by a newer version
@@ -47,6 +48,12 @@ class NotTrustedError(AntiphonError):
 
 class JournalError(AntiphonError):
     pass
+
+
+class DataFolderError(JournalError):
+    """Raised where another folder has to be named, or this one made usable, before anything can be kept."""
+
+    exit_code = 2
 
 
 class RunOwnedError(JournalError):

@@ -16,6 +16,7 @@ from orchestration.graph_model import TaskSpec
 from orchestration.live_run import LiveRun
 from orchestration.planner import one_task, plan, plans_for_itself
 from orchestration.proposing import propose_changes
+from orchestration.quality.feedback import counted
 from orchestration.results import Results
 from orchestration.review_role import with_review
 from orchestration.run import ENDED
@@ -228,13 +229,13 @@ def _reasons(live: LiveRun, failure: AntiphonError | None) -> tuple[str, ...]:
     state = live.state
     reasons = [] if failure is None else [str(failure)]
     reasons += [
-        f"{task.spec.id} is a dead letter after {task.attempt} attempts: {task.reason}"
+        f"{task.spec.id} is a dead letter after {counted(task.attempt, 'attempt')}: {task.reason}"
         for task in state.tasks.values()
         if task.status == "dead"
     ]
     skipped = sum(task.status == "skipped" for task in state.tasks.values())
     if skipped:
-        reasons.append(f"{skipped} tasks were skipped because of that")
+        reasons.append(f"{counted(skipped, 'task')} skipped because of that")
     unrun: dict[tuple[str, str], list[str]] = {}
     for task in state.tasks.values():
         for gate in task.gates if task.status == "merged" else ():

@@ -126,7 +126,7 @@ def keep_file(folder: Path, level: str, secrets: Iterable[str] = ()) -> None:
             errors="backslashreplace",
         )
     except OSError as error:
-        logging.getLogger(__name__).warning("no log file in %s: %s", folder, error.strerror)
+        logging.getLogger(__name__).warning("antiphon: no log file in %s: %s", folder, error.strerror)
         return
     handler.setFormatter(_FORMATTER)
     root.addHandler(handler)

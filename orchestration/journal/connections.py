@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import apsw
 
-from orchestration.errors import JournalError
+from orchestration.errors import DataFolderError, JournalError
 from orchestration.journal.data_dir import VARIABLE
 
 # Older ones lose commits when a checkpoint and a write race (the WAL-reset bug, https://sqlite.org/wal.html).
@@ -22,6 +22,7 @@ BUSY_MS = 5_000
 LOG_PAGES = 1_000
 PAGE_BYTES = 4_096
 _ELSEWHERE = f"point {VARIABLE} or the setting `data_dir` to another folder"
+_CLOSED = (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError, PermissionError, NotADirectoryError)
 
 
 def connect(path: Path, *, create: bool = False) -> apsw.Connection:
@@ -33,7 +34,7 @@ def connect(path: Path, *, create: bool = False) -> apsw.Connection:
         connection.pragma("page_size", PAGE_BYTES)
     if connection.pragma("journal_mode", "wal") != "wal":
         connection.close()
-        raise JournalError(f"{path} is on a disk without shared memory between processes; {_ELSEWHERE}")
+        raise DataFolderError(f"{path} is on a disk without shared memory between processes; {_ELSEWHERE}")
     connection.pragma("synchronous", "full")
     connection.pragma("fullfsync", True)  # macOS: through the drive's own cache; elsewhere without effect
     connection.pragma("checkpoint_fullfsync", True)
@@ -88,7 +89,8 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except (apsw.Error, OSError) as error:
-        raise JournalError(explain(path, error)) from error
+        kind = DataFolderError if isinstance(error, _CLOSED) else JournalError
+        raise kind(explain(path, error)) from error
 
 
 def explain(path: Path, error: Exception) -> str:
@@ -102,7 +104,7 @@ def explain(path: Path, error: Exception) -> str:
             return f"the disk of {path} is full: free some space and try again; nothing was half-written"
         case apsw.BusyError() | apsw.LockedError():
             return f"{path} is locked by another program; close it there and try again"
-        case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError() | PermissionError():
+        case _ if isinstance(error, _CLOSED):
             return f"{path} cannot be opened for writing ({error}): make the folder and its files writable, or {_ELSEWHERE}"
         case apsw.Error():
             code = getattr(error, "extendedresult", 0)

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
-from orchestration.errors import ConfigurationError, JournalError, SchemaTooNewError
+from orchestration.errors import ConfigurationError, DataFolderError, JournalError, SchemaTooNewError
 
 VARIABLE = "ANTIPHON_DATA_DIR"
 _SCHEMA = 1
@@ -54,8 +54,8 @@ def data_root(environment: Mapping[str, str], override: Path | None = None) -> P
 def workspace_home(root: Path, data_root: Path, *, allow_inside: bool = False) -> WorkspaceHome:
     """The home of the workspace at `root`, created when it is missing.
 
-    Raises ConfigurationError when it would lie inside the workspace (unless `allow_inside`) and JournalError
-    when the folder cannot be created or read.
+    Raises ConfigurationError when it would lie inside the workspace (unless `allow_inside`) and DataFolderError
+    when the folder cannot be created or written, JournalError when it cannot be read.
     """
     workspace = Path(os.path.realpath(root))
     place = Path(os.path.realpath(data_root))
@@ -72,7 +72,7 @@ def workspace_home(root: Path, data_root: Path, *, allow_inside: bool = False) -
         make_private(home.path)
         _write_card(home)
     except OSError as error:
-        raise JournalError(
+        raise DataFolderError(
             f"cannot use {home.path} for the data of this workspace: {error.strerror}; make it writable or {_ELSEWHERE}"
         ) from error
     return home
@@ -123,6 +123,6 @@ def _write_card(home: WorkspaceHome) -> None:
     if card.schema > _SCHEMA:
         raise SchemaTooNewError(f"{file} was written by a newer Antiphon; update this one or {_ELSEWHERE}")
     if card.path != path:
-        raise JournalError(
+        raise DataFolderError(
             f"{file} belongs to the workspace {card.path}, not to {path}; move {home.path} aside or {_ELSEWHERE}"
         )

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from orchestration.errors import AntiphonError, JournalError, RunOwnedError
+from orchestration.errors import AntiphonError, DataFolderError, JournalError, RunOwnedError
 from orchestration.journal.connections import require_driver, translated
 from orchestration.journal.contract import RunExistsError, RunSummary
 from orchestration.journal.data_dir import VARIABLE, make_private, sync_folder
@@ -26,10 +26,10 @@ class JournalFolder:
     def __init__(
         self, home: Path, now: float, network: Callable[[Path], str | None] = network_file_system
     ) -> None:
-        """Raises JournalError, SchemaTooNewError."""
+        """Raises DataFolderError, JournalError, SchemaTooNewError."""
         require_driver()
         if (kind := network(home)) is not None:
-            raise JournalError(
+            raise DataFolderError(
                 f"{home} is on a network file system ({kind}), where a journal cannot be kept safely;"
                 f" point {VARIABLE} or the setting `data_dir` to a folder on a local disk"
             )

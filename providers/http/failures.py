@@ -201,7 +201,7 @@ def _refused_request(
     if status == 413 or _CONTEXT.search(said.words):
         return errors.ContextOverflowError(at, requested=said.requested, limit=said.limit)
     if _NO_MODEL.search(said.words):
-        return errors.ModelNotFoundError(f"{at}; the model asked for was {model!r}")
+        return errors.ModelNotFoundError(f"{at}; the model asked for was {model!r}: name one that is there")
     if _FILTERED.search(said.words):
         return errors.RefusalError(at)
     if status in {404, 405}:

@@ -58,6 +58,8 @@ def dead_letter(task: TaskState, columns: int) -> list[Line]:
     lines = [BLANK, (*head, *line(clipped(reason[0] if reason else "", room)))]
     feedback = task.failures[-1].feedback if task.failures else ""
     quoted = last_lines(feedback) or [clipped(text, columns) for text in reason[1:12]]
+    if reason and quoted == last_lines(reason[0]):
+        quoted = []  # the heading has said it
     return lines + [line(("  │ ", "red"), (shown, "dim")) for shown in quoted]
 
 

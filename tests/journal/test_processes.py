@@ -231,7 +231,7 @@ async def test_a_folder_that_may_not_be_written_is_refused_with_the_mend(open_pl
     home.mkdir(mode=0o555)
     async with worker(home, "hold", RUN, "unprivileged") as other:
         (said,) = await other.lines()
-    assert said.startswith("JournalError")
+    assert said.startswith("DataFolderError")
     assert "ANTIPHON_DATA_DIR" in said
     assert list(home.iterdir()) == []
 
