@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from orchestration import events as ev
 from orchestration.fold_checkpoints import CHECKPOINT_STEPS, start_of_run
 from orchestration.fold_review import REVIEW_STEPS
+from orchestration.graph_model import REVIEW_OF
 from orchestration.run import GateState, RunState, TaskState, Transcript
 from providers.messages import ToolResult, tool_results
 from providers.usage import Usage
@@ -166,6 +167,10 @@ def _task_status(status: Any) -> Callable[[RunState, Any, float], None]:
 def _attempt_failed(state: RunState, event: ev.AttemptFailed, _time: float) -> None:
     if task := state.tasks.get(event.task_id):
         _put(state, replace(task, failures=(*task.failures, event), activity=""))
+        # What was found in a result that is thrown away is nowhere any more.
+        gone = [key for key, task_id in state.finding_tasks.items() if task_id == event.task_id]
+        for key in gone:
+            del state.findings[key], state.finding_tasks[key]
 
 
 def _task_merged(state: RunState, event: ev.TaskMerged, time: float) -> None:
@@ -203,12 +208,14 @@ def _task_cancelled(state: RunState, event: ev.TaskCancelled, time: float) -> No
 def _turn_started(state: RunState, event: ev.TurnStarted, _time: float) -> None:
     if task := state.tasks.get(event.task_id):
         _put(state, replace(task, turn=event.turn, activity="thinking"))
+    elif task := state.tasks.get(event.task_id.removeprefix(REVIEW_OF)):
+        _put(state, replace(task, activity="being reviewed"))
 
 
 def _turn_completed(state: RunState, event: ev.TurnCompleted, _time: float) -> None:
     state.usage = state.usage + event.usage
     state.usage_incomplete = state.usage_incomplete or event.discarded_attempts > 0
-    if task := state.tasks.get(event.task_id):
+    if task := state.tasks.get(event.task_id.removeprefix(REVIEW_OF)):
         _put(state, replace(task, usage=task.usage + event.usage, activity=""))
 
 
@@ -264,7 +271,12 @@ def _gate_finished(state: RunState, event: ev.GateFinished, _time: float) -> Non
     if event.learned:
         state.learned[event.learned] = None
     if event.task_id is None:
-        kept = tuple(known for known in state.final_gates if known.gate != gate.gate)
+        kept = tuple(
+            known for known in state.final_gates if known.gate != gate.gate and known.tree == gate.tree
+        )
+        if any(known.tree != gate.tree for known in state.final_gates):
+            for finding_id in [key for key in state.findings if key not in state.finding_tasks]:
+                del state.findings[finding_id]
         state.final_gates = (*kept, gate)
     elif task := state.tasks.get(event.task_id):
         _put(state, replace(task, gates=(*task.gates, gate)))

@@ -49,7 +49,7 @@ class Gating:
         """Runs every gate in order until one blocks. `spec` None: the final merged tree."""
         ports = self._ports
         task_id = None if spec is None else spec.id
-        context = self._context(spec, start=start, tree=tree, changed=changed)
+        context = self._context(spec, attempt=attempt, start=start, tree=tree, changed=changed)
         events: list[ev.Event] = []
         unverified: list[str] = []
         for gate in ports.gates if spec is not None else ports.final_gates:
@@ -75,7 +75,7 @@ class Gating:
         return Verdict(tuple(events), None, tuple(unverified))
 
     def _context(
-        self, spec: TaskSpec | None, *, start: str, tree: str, changed: tuple[str, ...]
+        self, spec: TaskSpec | None, *, attempt: int, start: str, tree: str, changed: tuple[str, ...]
     ) -> GateContext:
         ports, live = self._ports, self._live
         task_id = None if spec is None else spec.id
@@ -98,6 +98,7 @@ class Gating:
             tree=tree,
             changed=changed,
             spec=spec,
+            attempt=attempt,
             why_not=why_not,
             approve=approve,
             settings=self._settings,

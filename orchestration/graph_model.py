@@ -5,6 +5,8 @@ from typing import Literal
 import msgspec
 
 TaskKind = Literal["planned", "delegated", "conflict", "repair"]
+REVIEW_OF = "review:"
+"""Before a task's id: the conversation in which its result is reviewed. No task's own id holds a colon."""
 
 
 class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):

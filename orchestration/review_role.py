@@ -1,4 +1,5 @@
-"""The reviewing role as a gate of a run: its model calls are journaled and paid from the run's budget.
+"""The reviewing role as a gate of a run: its model calls are journaled, paid from the run's budget, and never
+made twice for the same question.
 
 Off unless the run's options ask for it. What is asked and what counts as evidence is
 `quality/reviewer.py`'s.
@@ -11,13 +12,14 @@ from orchestration.budget import Spending, characters
 from orchestration.definitions import Definitions
 from orchestration.engine_ports import EnginePorts
 from orchestration.errors import ConfigurationError
+from orchestration.graph_model import REVIEW_OF
 from orchestration.live_run import LiveRun
+from orchestration.quality.gates import GateContext
 from orchestration.quality.reviewer import PROMPT as REVIEW_PROMPT
 from orchestration.quality.reviewer import Reviewer, ReviewGate
 from providers.errors import ProviderError
 from providers.messages import Request, RequestLabels, system, user
 
-REVIEW_TASK = "review"
 _ROLE = "reviewer"
 
 
@@ -28,13 +30,14 @@ def with_review(
     options = live.state.options
     if options is None or not options.review:
         return ports
-    gate = ReviewGate(
-        Reviewer(_Asking(ports, live, definitions, spending).ask, definitions.prompts[REVIEW_PROMPT])
-    )
+    asking = _Asking(ports, live, definitions, spending)
+    gate = ReviewGate(Reviewer(asking.ask, definitions.prompts[REVIEW_PROMPT]))
     return replace(ports, gates=(*ports.gates, gate))
 
 
 class _Asking:
+    """The questions about a task are turns of a conversation of their own, `review:TASK`."""
+
     def __init__(
         self, ports: EnginePorts, live: LiveRun, definitions: Definitions, spending: Spending
     ) -> None:
@@ -42,11 +45,22 @@ class _Asking:
         self._live = live
         self._definitions = definitions
         self._spending = spending
-        self._turns = 0
+        self._turns: dict[str, int] = {}
+        self._answered: dict[tuple[str, str], str] | None = None if live.state.epoch > 1 else {}
 
-    async def ask(self, prompt: str) -> str:
-        """One call, in a conversation of its own. Raises ProviderError, SpentError."""
-        options = self._live.state.options
+    async def ask(self, question: str, context: GateContext) -> str:
+        """One call. Raises ProviderError, SpentError."""
+        task_id = REVIEW_OF + (context.spec.id if context.spec is not None else "")
+        if self._answered is None:
+            self._answered = await self._answered_before()
+        if (task_id, question) in self._answered:
+            return self._answered[task_id, question]
+        answer = await self._call(task_id, question, context)
+        self._answered[task_id, question] = answer
+        return answer
+
+    async def _call(self, task_id: str, question: str, context: GateContext) -> str:
+        live, options = self._live, self._live.state.options
         assert options is not None
         role = self._definitions.role(_ROLE)
         if self._ports.agents.resolve(role.model or options.model) is not None:
@@ -55,30 +69,30 @@ class _Asking:
             )
         provider, model = self._ports.models.resolve(role.model or options.model)
         self._spending.check()
-        self._turns += 1
-        turn, question = self._turns, user(prompt)
-        await self._live.record(
-            ev.TurnStarted(
-                task_id=REVIEW_TASK,
-                attempt=1,
-                turn=turn,
-                messages=(question,),
-                system=self._definitions.digest(_ROLE),
-            )
+        turn = self._turns[task_id] = self._turns.get(task_id, 0) + 1
+        message, attempt = user(question), context.attempt
+        started = ev.TurnStarted(
+            task_id=task_id,
+            attempt=attempt,
+            turn=turn,
+            messages=(message,),
+            system=self._definitions.digest(_ROLE),
         )
-        labels = RequestLabels(self._live.state.run_id, REVIEW_TASK, "Review", _ROLE, turn=turn)
+        await live.record(started)
+        title = f"Review {context.spec.title}" if context.spec is not None else "Review"
+        labels = RequestLabels(live.state.run_id, task_id, title, _ROLE, attempt=attempt, turn=turn)
         try:
-            answer = await provider.complete(Request(model, (system(role.text), question), labels=labels))
+            answer = await provider.complete(Request(model, (system(role.text), message), labels=labels))
         except ProviderError as error:
             failed = ev.TurnFailed(
-                task_id=REVIEW_TASK, attempt=1, turn=turn, error=type(error).__name__, detail=str(error)
+                task_id=task_id, attempt=attempt, turn=turn, error=type(error).__name__, detail=str(error)
             )
-            await self._live.record(failed)
+            await live.record(failed)
             raise
-        await self._live.record(
+        await live.record(
             ev.TurnCompleted(
-                task_id=REVIEW_TASK,
-                attempt=1,
+                task_id=task_id,
+                attempt=attempt,
                 turn=turn,
                 message=answer.message,
                 stop=answer.stop,
@@ -87,5 +101,22 @@ class _Asking:
                 discarded_attempts=answer.discarded_attempts,
             )
         )
-        self._spending.add(answer.usage, characters(question), answer.message)
+        self._spending.add(answer.usage, characters(message), answer.message)
         return answer.message.text
+
+    async def _answered_before(self) -> dict[tuple[str, str], str]:
+        """What was asked and answered before the run was resumed, by conversation and question."""
+        asked: dict[tuple[str, int], str] = {}
+        answered: dict[tuple[str, str], str] = {}
+        for record in await self._ports.journal.read(self._live.state.run_id, limit=10_000_000):
+            event = record.event
+            if not isinstance(event, ev.TurnStarted | ev.TurnCompleted):
+                continue
+            if not event.task_id.startswith(REVIEW_OF):
+                continue
+            if isinstance(event, ev.TurnStarted):
+                asked[event.task_id, event.turn] = event.messages[0].text
+            else:
+                self._turns[event.task_id] = event.turn
+                answered[event.task_id, asked[event.task_id, event.turn]] = event.message.text
+        return answered

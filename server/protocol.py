@@ -56,6 +56,7 @@ class RunStartParams(Wire):
     plan: Literal["auto", "confirm"] | None = None
     approval: Literal["never", "ask", "auto"] | None = None
     max_parallel: int | None = Field(default=None, ge=1, le=256)
+    review: bool | None = None
     idempotency_key: str | None = None
 
 

@@ -12,7 +12,7 @@ from orchestration.agents.roles import packaged_prompts, packaged_roles
 from orchestration.engine_ports import EnginePorts
 from orchestration.quality.difference import DifferenceReview, review_difference
 from orchestration.quality.gates import GateContext, always
-from orchestration.quality.reviewer import PROMPT, Reviewer
+from orchestration.quality.reviewer import PROMPT, Reviewer, UnreadableReviewError
 from orchestration.workspace.objects import Change, Entry, ObjectStore
 from orchestration.workspace.user_history import Revision, UserHistory
 from providers.errors import ProviderError
@@ -72,7 +72,7 @@ async def review_workspace(ports: EnginePorts, base: str | None, model: str | No
     reviewer = _reviewer(ports, model) if model is not None and changed else None
     try:
         return Reviewed(commit, len(changed), await review_difference(context, reviewer=reviewer))
-    except ProviderError as error:
+    except (ProviderError, UnreadableReviewError) as error:
         review = await review_difference(context)
         return Reviewed(commit, len(changed), review, f"the reviewing role could not be asked: {error}")
 
@@ -112,11 +112,12 @@ def _reviewer(ports: EnginePorts, model: str) -> Reviewer:
     provider, name = ports.models.resolve(model)
     role = packaged_roles()[_ROLE]
 
-    async def ask(prompt: str) -> str:
+    async def ask(question: str, context: GateContext) -> str:
+        del context
         answer = await provider.complete(
             Request(
                 model=name,
-                messages=(system(role.text), user(prompt)),
+                messages=(system(role.text), user(question)),
                 labels=RequestLabels(task_id="review", title="Review", role=_ROLE),
             )
         )

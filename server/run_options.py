@@ -40,5 +40,7 @@ def run_options(settings: Settings) -> ev.RunOptions:
 def with_choices(settings: Settings, given: "RunStartParams") -> Settings:
     """The settings with what a client chose for one run."""
     limits = {name: value for name, value in given.budget.model_dump().items() if value is not None}
-    chosen = given.model_dump(include={"model", "plan", "approval", "max_parallel"}, exclude_none=True)
+    chosen = given.model_dump(
+        include={"model", "plan", "approval", "max_parallel", "review"}, exclude_none=True
+    )
     return replace(settings, **chosen, budget=replace(settings.budget, **limits))

@@ -176,6 +176,7 @@ KEYS: Mapping[str, Key] = {
 FLAGS: Mapping[str, str] = {
     "model": "--model",
     "max_parallel": "--max-parallel",
+    "review": "--review",
     "plan": "--plan",
     "approval": "--approval",
     "budget.usd": "--max-cost",

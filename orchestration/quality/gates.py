@@ -53,7 +53,7 @@ class GateContext:
 
     `root` is the user's workspace, read to find interpreters and never written. `why_not()` says why no
     process may start (untrusted, approval `never`). `approve(subject, detail)` asks a person about a
-    protected change and is false where nobody can be asked. `run` is the run's id. `merged` are the specs
+    protected change and is false where nobody can be asked. `attempt` is the task's. `run` is the run's id. `merged` are the specs
     of its merged tasks, for the final tree. `environ` is where programs are looked for (PATH, VIRTUAL_ENV).
     """
 
@@ -68,6 +68,7 @@ class GateContext:
     tree: str
     changed: tuple[str, ...]
     spec: TaskSpec | None
+    attempt: int = 0
     why_not: WhyNot
     approve: Approve
     settings: QualitySettings

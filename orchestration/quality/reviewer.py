@@ -21,12 +21,21 @@ from orchestration.quality.gates import GateContext, GateReport
 from providers.errors import ProviderError
 
 NAME = "review"
-Ask = Callable[[str], Awaitable[str]]
+Ask = Callable[[str, GateContext], Awaitable[str]]
+"""Takes a question about the change of a context and gives the answer's text."""
 PROMPT = "review"
 """The name of the prompt; its fields are `task` and `difference`."""
 _ROOM = 60_000
 """Characters of differences in one question; more files are asked about in more questions."""
 _LARGEST_FILE = 200_000
+_AGAIN = (
+    "\n\n(You have answered this before, and not with the JSON object that is asked for. Answer with that "
+    "object and nothing else.)"
+)
+
+
+class UnreadableReviewError(AntiphonError):
+    """Raised when a reviewer's answer is no list of findings, twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,7 @@ class Reviewer:
         self._prompt = prompt
 
     async def review(self, context: GateContext) -> Reviewed:
-        """Raises what `ask` raises."""
+        """Raises what `ask` raises, and UnreadableReviewError."""
         differences, note = await context.executor.run(_differences, context)
         task = f"{context.spec.title}\n\n{context.spec.instructions}" if context.spec else "(not known)"
         found: list[Finding] = []
@@ -52,7 +61,12 @@ class Reviewer:
         for part in _parts(differences):
             question = filled(self._prompt, task=task, difference="\n".join(part.values()))
             files = {path: context.store.read(context.tree, path) or b"" for path in part}
-            findings, lost = findings_of(await self._ask(question), files)
+            answer = await self._ask(question, context)
+            if (items := _items(answer)) is None:
+                items = _items(await self._ask(question + _AGAIN, context))
+            if items is None:
+                raise UnreadableReviewError("its answer is not the list of findings that was asked for")
+            findings, lost = findings_in(items, files)
             found += findings
             dropped += lost
         return Reviewed(identify(found), dropped, note)
@@ -86,7 +100,8 @@ class ReviewGate:
         dropped = (
             f"; {counted(reviewed.dropped, 'report')} without evidence dropped" if reviewed.dropped else ""
         )
-        detail = f"{counted(len(reviewed.findings), 'finding')}{dropped}"
+        left = f"; {reviewed.note}" if reviewed.note else ""
+        detail = f"{counted(len(reviewed.findings), 'finding')}{dropped}{left}"
         if not errors:
             return GateReport(gate=NAME, outcome="passed", detail=detail, findings=reviewed.findings)
         lines = [
@@ -103,9 +118,13 @@ def findings_of(answer: str, files: dict[str, bytes]) -> tuple[list[Finding], in
     """The findings of a model's answer whose evidence is in the files, and how many others there were.
     An answer that is no JSON has none.
     """
+    return findings_in(_items(answer) or (), files)
+
+
+def findings_in(items: Sequence[Any], files: dict[str, bytes]) -> tuple[list[Finding], int]:
     found: list[Finding] = []
     dropped = 0
-    for item in _items(answer):
+    for item in items:
         finding = _finding(item, files)
         if finding is None:
             dropped += 1
@@ -114,18 +133,21 @@ def findings_of(answer: str, files: dict[str, bytes]) -> tuple[list[Finding], in
     return found, dropped
 
 
-def _items(answer: str) -> Sequence[Any]:
+def _items(answer: str) -> Sequence[Any] | None:
+    """What the answer lists; None when it holds no such object."""
     start = answer.find("{")
     while start >= 0:
         try:
             value, _ = json.JSONDecoder().raw_decode(answer, start)
-        except json.JSONDecodeError:
+        except RecursionError:
+            return None
+        except ValueError:
             start = answer.find("{", start + 1)
             continue
         if isinstance(value, dict) and isinstance(value.get("findings"), list):
             return list(value["findings"])
         start = answer.find("{", start + 1)
-    return ()
+    return None
 
 
 def _finding(item: Any, files: dict[str, bytes]) -> Finding | None:
@@ -135,15 +157,14 @@ def _finding(item: Any, files: dict[str, bytes]) -> Finding | None:
     data = files.get(path)
     if data is None or not evidence.strip():
         return None
-    text = data.decode("utf-8", "replace").replace("\r\n", "\n")
+    text = data.decode("utf-8-sig", "replace").replace("\r\n", "\n")
     wanted = item.get("line")
     place = _nearest(text, evidence.replace("\r\n", "\n"), wanted if isinstance(wanted, int) else 1)
     if place is None:
         return None
     start, end = place
-    severity: Severity = (
-        item["severity"] if item.get("severity") in {"error", "warning", "info"} else "warning"
-    )
+    said = str(item.get("severity"))
+    severity: Severity = said if said in {"error", "info"} else "warning"  # type: ignore[assignment]
     return Finding(
         id="",
         tool="review",
@@ -155,18 +176,26 @@ def _finding(item: Any, files: dict[str, bytes]) -> Finding | None:
         start_column=start - (text.rfind("\n", 0, start) + 1),
         end_line=text.count("\n", 0, end),
         end_column=end - (text.rfind("\n", 0, end) + 1),
-        message=str(item.get("message", "")).strip()[:1000],
+        message=_plain(str(item.get("message", "")).strip()[:1000]),
         evidence=evidence,
         base_hash=base_hash(data),
     )
 
 
+def _plain(text: str) -> str:
+    """Without halves of characters, which JSON can spell and a journal cannot hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _nearest(text: str, evidence: str, line: int) -> tuple[int, int] | None:
     """Where the evidence stands, in characters; of several places the one nearest to the line (from 1)."""
     best: tuple[int, int] | None = None
+    number, counted_to = 1, 0
     at = text.find(evidence)
     while at >= 0:
-        distance = abs(text.count("\n", 0, at) + 1 - line)
+        number += text.count("\n", counted_to, at)
+        counted_to = at
+        distance = abs(number - line)
         if best is None or distance < best[0]:
             best = (distance, at)
         at = text.find(evidence, at + 1)
@@ -186,8 +215,10 @@ def _differences(context: GateContext) -> tuple[dict[str, str], str]:
         old, new = ((data or b"").decode("utf-8", "replace").splitlines() for data in (before, after))
         lines = unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm="", n=8)
         found[path] = "\n".join(lines)
-    note = f"not reviewed, since large or binary: {', '.join(left_out)}" if left_out else ""
-    return {path: text for path, text in found.items() if text}, note
+    cut = [path for path, text in found.items() if len(text) > _ROOM]
+    notes = [f"not reviewed, since large or binary: {', '.join(left_out)}"] if left_out else []
+    notes += [f"reviewed in part, since the change is large: {', '.join(cut)}"] if cut else []
+    return {path: text for path, text in found.items() if text}, "; ".join(notes)
 
 
 def _parts(differences: dict[str, str]) -> list[dict[str, str]]:

@@ -5,6 +5,7 @@ may not be there yet because the hunk that brings it is still only proposed.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 
 from orchestration.quality.finding import Finding
@@ -25,7 +26,7 @@ def place(
         return _at(finding, found, task_id)
     wanted = _first_line(finding)
     for hunk in hunks:
-        if hunk.state in {"proposed", "conflict"} and wanted in hunk.new_text:
+        if hunk.state in {"proposed", "conflict"} and _holding(hunk.new_text.split("\n"), wanted):
             last = hunk.start_line + max(hunk.old_lines - 1, 0)
             return PlacedFinding(
                 finding=finding,
@@ -57,6 +58,18 @@ def _first_line(finding: Finding) -> str:
 
 def _nearest(lines: Sequence[str], finding: Finding) -> int | None:
     """The line that holds the evidence's first line, nearest to where it was."""
-    wanted = _first_line(finding)
-    hits = [number for number, line in enumerate(lines) if wanted in line]
+    hits = _holding(lines, _first_line(finding))
     return min(hits, key=lambda number: abs(number - finding.start_line)) if hits else None
+
+
+def _holding(lines: Sequence[str], wanted: str) -> list[int]:
+    """The lines that are `wanted`, blanks around them apart; where there is none, those of which it is a part
+    that begins and ends no word (`n = 1` is not in `then = 10`).
+    """
+    whole = [number for number, line in enumerate(lines) if line.strip() == wanted]
+    if whole:
+        return whole
+    before = r"(?<!\w)" if wanted[0].isalnum() else ""
+    after = r"(?!\w)" if wanted[-1].isalnum() else ""
+    part = re.compile(before + re.escape(wanted) + after)
+    return [number for number, line in enumerate(lines) if wanted in line and part.search(line)]

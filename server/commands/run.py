@@ -48,6 +48,9 @@ def run_options(parser: argparse.ArgumentParser) -> None:
         help="commands of agents: never, ask each time (default), or an allow-list without asking",
     )
     parser.add_argument(
+        "--review", action="store_true", default=None, help="let a reviewing role judge each task's result"
+    )
+    parser.add_argument(
         "--accept", choices=("none", "all"), default="none", help="`all` accepts every hunk at the end"
     )
     parser.add_argument("--trust", action="store_true", help="trust this workspace for this one command")
@@ -61,6 +64,7 @@ def flags(args: argparse.Namespace) -> dict[str, Value | None]:
         "plan": args.plan,
         "approval": args.approval,
         "max_parallel": args.max_parallel,
+        "review": args.review,
         "budget.usd": args.max_cost,
         "budget.tokens": args.max_tokens,
     }

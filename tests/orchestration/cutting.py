@@ -7,7 +7,8 @@ from pathlib import Path
 
 import apsw
 
-from orchestration.events import Record
+from orchestration.engine import EngineFront
+from orchestration.events import Record, RunFinished
 
 
 def cut(data: Path, run_id: str, seq: int, into: Path) -> Path:
@@ -24,3 +25,14 @@ def cut(data: Path, run_id: str, seq: int, into: Path) -> Path:
 def ends_of_writes(records: Sequence[Record]) -> list[int]:
     """Where a journal can end: events of one write are there together or not at all, and have one time."""
     return [a.seq for a, b in pairwise(records) if a.time != b.time]
+
+
+async def recorded(engine: EngineFront, run_id: str) -> list[Record]:
+    """Every record up to the end of the run."""
+    found = []
+    async for item in engine.subscribe(run_id):
+        if isinstance(item, Record):
+            found.append(item)
+            if isinstance(item.event, RunFinished):
+                break
+    return found

@@ -8,9 +8,8 @@ import pytest
 
 from orchestration import commands as cm
 from orchestration import events as ev
-from orchestration.engine import EngineFront
 from orchestration.run import RunState
-from tests.orchestration.cutting import cut, ends_of_writes
+from tests.orchestration.cutting import cut, ends_of_writes, recorded
 from tests.orchestration.test_engine import says, task, writes
 from tests.orchestration.test_gates_of_runs import Trusted, start
 
@@ -99,16 +98,6 @@ async def test_stopped_anywhere_it_ends_the_same(bench: Logged) -> None:
             state = await engine.wait(run_id)
         assert verdicts(state) == verdicts(whole), f"cut after {seq}: {records[seq - 1].event}"
         _nothing_again(bench.noted(), all_notes, [record.event for record in records[:seq]])
-
-
-async def recorded(engine: EngineFront, run_id: str) -> list[ev.Record]:
-    found = []
-    async for item in engine.subscribe(run_id):
-        if isinstance(item, ev.Record):
-            found.append(item)
-            if isinstance(item.event, ev.RunFinished):
-                break
-    return found
 
 
 def _nothing_again(notes: Counter[str], all_notes: Counter[str], kept: list[ev.Event]) -> None:

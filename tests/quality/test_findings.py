@@ -16,6 +16,7 @@ from orchestration.quality.analyzers import standard_analyzers
 from orchestration.quality.difference import AnalysisGate, review_difference
 from orchestration.quality.finding import Finding
 from orchestration.quality.findings import changed_lines, identify, on_changed_lines
+from orchestration.quality.gates import GateContext
 from orchestration.quality.reviewer import PROMPT, Reviewer, ReviewGate, findings_of
 from orchestration.quality.sarif import to_sarif
 from providers.errors import ConnectionFailedError
@@ -169,19 +170,23 @@ def test_of_equal_lines_the_nearest_is_meant() -> None:
     assert (item.start_line, item.severity, item.rule) == (3, "warning", "defect")
 
 
+UNREAD = "not reviewed, since large or binary: b.bin"
+
+
 @pytest.mark.anyio
 async def test_the_review_gate(setting: Setting) -> None:
     await setting.start({"a.py": "def total(n):\n    pass\n", "b.bin": b"\0"})
     asked = []
 
-    async def ask(prompt: str) -> str:
+    async def ask(prompt: str, context: GateContext) -> str:
+        del context
         asked.append(prompt)
         return ANSWER
 
     context = setting.context({"a.py": CODE, "b.bin": b"\0\1"})
     report = await ReviewGate(Reviewer(ask, packaged_prompts()[PROMPT])).check(context)
     assert report.outcome == "blocked"
-    assert report.detail == "1 finding; 4 reports without evidence dropped"
+    assert report.detail == "1 finding; 4 reports without evidence dropped; " + UNREAD
     assert "a.py:2: off-by-one: misses the last" in report.feedback
     (prompt,) = asked
     assert "+    for i in range(n - 1):" in prompt
@@ -189,10 +194,10 @@ async def test_the_review_gate(setting: Setting) -> None:
     review = await review_difference(
         context, reviewer=Reviewer(ask, packaged_prompts()[PROMPT]), analyzers=()
     )
-    assert "not reviewed, since large or binary: b.bin" in review.notes
+    assert UNREAD in review.notes
     assert [item.tool for item in review.findings] == ["review"]
 
-    async def refuse(prompt: str) -> str:
+    async def refuse(prompt: str, context: GateContext) -> str:
         raise ConnectionFailedError("no server at localhost")
 
     report = await ReviewGate(Reviewer(refuse, packaged_prompts()[PROMPT])).check(context)
