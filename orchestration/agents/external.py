@@ -211,7 +211,7 @@ class _Work:
             scratch=scratch,
             model=errand.model,
             session=session,
-            environment=self._checkout.env,
+            environment=_environment(self._checkout),
             label=f"{self._task_id}: {agent.name}",
         )
         try:
@@ -329,6 +329,17 @@ class _Work:
         folder = os.path.realpath(self._checkout.path)
         real = os.path.realpath(os.path.join(folder, path))  # noqa: PTH118 - an absolute path stays one
         return real == folder or real.startswith(folder + os.sep)
+
+
+def _environment(checkout: Checkout) -> Mapping[str, str]:
+    """What commands in the checkout need, with its own programs last on PATH: the agent itself must not start one
+    of them in the place of the user's.
+    """
+    env = dict(checkout.env)
+    inside = f"{checkout.path}{os.sep}"
+    entries = env.get("PATH", "").split(os.pathsep)
+    env["PATH"] = os.pathsep.join(sorted(entries, key=lambda entry: entry.startswith(inside)))
+    return env
 
 
 def _rest(whole: Usage, seen: Usage) -> Usage:

@@ -117,7 +117,7 @@ def load_descriptions(user: Mapping[str, Mapping[str, object]], source: str) -> 
             raise ProviderConfigurationError(
                 f"{source}: [agents.{name}]: a name is made of a-z, 0-9, '-', '_' and '.'"
             )
-        tables[name] = {**tables.get(name, {}), **table}
+        tables[name] = _joined(tables.get(name, {}), table)
     return {
         name: _described(name, table, source if name in user else "built in")
         for name, table in tables.items()
@@ -130,6 +130,15 @@ def builtin_tables() -> Mapping[str, Mapping[str, object]]:
     return {
         path.stem: tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(_BUILTIN.glob("*.toml"))
     }
+
+
+def _joined(below: Mapping[str, object], table: Mapping[str, object]) -> dict[str, object]:
+    """Key by key; variables of `set` one by one."""
+    whole = {**below, **table}
+    ours, theirs = below.get("set"), table.get("set")
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        whole["set"] = {**ours, **theirs}
+    return whole
 
 
 def _described(name: str, table: Mapping[str, object], source: str) -> AgentDescription:
