@@ -75,6 +75,14 @@ class ProviderSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointSettings:
+    """What `antiphon gc` leaves: checkpoints of so many days, and the newest `keep` whatever their age."""
+
+    keep_days: float = 30.0
+    keep: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """`models` and `agents` are the raw tables by id, checked where they are used. `sources` names, for
     each key that some layer set, where its value came from. `dependency_folders`: from the root. `warnings` are for people.
@@ -91,6 +99,7 @@ class Settings:
     models: Models = field(default_factory=dict)
     agents: Models = field(default_factory=dict)
     dependency_folders: tuple[str, ...] = ()
+    checkpoints: CheckpointSettings = CheckpointSettings()
     data_dir: Path | None = None
     log_level: str = "info"
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -372,7 +381,7 @@ def _settings(
 ) -> Settings:
     # Any: the checks of KEYS have given every value the type of its field.
     sections: dict[str, dict[str, Any]] = {
-        name: {} for name in ("", "budget", "quality", "checkouts", "providers", "log")
+        name: {} for name in ("", "budget", "quality", "checkouts", "checkpoints", "providers", "log")
     }
     for name, value in values.items():
         section, _, last = name.partition(".")
@@ -386,6 +395,7 @@ def _settings(
         quality=GateSettings(**sections["quality"]),
         providers=ProviderSettings(**sections["providers"]),
         **sections["checkouts"],
+        checkpoints=CheckpointSettings(**sections["checkpoints"]),
         log_level=sections["log"].get("level", "info"),
         models=models,
         agents=agents,

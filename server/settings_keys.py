@@ -159,6 +159,8 @@ KEYS: Mapping[str, Key] = {
         Key("quality.analyzers", flag, "trusted"),
         Key("quality.changed_lines_only", flag, "trusted"),
         Key("checkouts.dependency_folders", words, "trusted"),
+        Key("checkpoints.keep_days", amount, "never"),
+        Key("checkpoints.keep", count, "never"),
         Key("providers.openai.base_url", url, "never"),
         Key("providers.openai.api_key", text, "never", secret=True),
         Key("providers.scripted.scripts", path, "never"),

@@ -6,6 +6,9 @@ is left and reported. What a step replaces is in the checkpoint that was taken r
 
 from collections.abc import Callable, Sequence
 
+import anyio
+import anyio.lowlevel
+
 from orchestration import events as ev
 from orchestration.checkpoints.steps import RestorePlan, Step, parents
 from orchestration.documents import Document
@@ -60,7 +63,7 @@ class Carrier:
             try:
                 real = self._ports.guard.resolve(self._ports.guard.inside(given))
             except PathRefusedError:
-                continue
+                real = given
             found[real] = (given, document)
         return found
 
@@ -134,7 +137,9 @@ class Carrier:
                 for step in steps[at:]:
                     self._failed(step, f"not restored, since {full}")
                 return full
-            full = await self._ports.executor.run(self._some, steps[at : at + _TOGETHER])
+            with anyio.CancelScope(shield=True):  # cancelled in between, not while files are being replaced
+                full = await self._ports.executor.run(self._some, steps[at : at + _TOGETHER])
+            await anyio.lowlevel.checkpoint()
             self._progress(len(self._done))
         return full
 

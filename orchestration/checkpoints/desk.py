@@ -19,7 +19,7 @@ from orchestration.checkpoints.taking import CheckpointTaker, outside_of
 from orchestration.checkpoints.view import CheckpointDiff, CheckpointView
 from orchestration.commands import Reply
 from orchestration.engine_ports import EnginePorts
-from orchestration.errors import NotFoundError, UsageError
+from orchestration.errors import NotFoundError, PathRefusedError, UsageError
 from orchestration.live_run import LiveRun
 from orchestration.review.decided import FAILED
 from orchestration.run import CheckpointState, RestoreState, RunState
@@ -43,8 +43,11 @@ class CheckpointDesk:
 
     async def of_run(self, state: RunState) -> tuple[CheckpointView, ...]:
         """Newest first."""
+        owned = any(item.finished is None for item in state.restores.values()) and (
+            await self._ports.journal.owner(state.run_id) is not None
+        )
         views = [
-            self._view(state, checkpoint, gone=await self._gone(checkpoint))
+            self._view(state, checkpoint, gone=await self._gone(checkpoint), owned=owned)
             for checkpoint in reversed(state.checkpoints.values())
         ]
         return tuple(views)
@@ -175,12 +178,24 @@ class CheckpointDesk:
 
     def _normal(self, paths: Collection[str]) -> tuple[str, ...]:
         """Raises PathRefusedError for what is outside, UsageError for the workspace itself."""
-        found = dict.fromkeys(self._ports.guard.inside(path) for path in paths)
+        found = dict.fromkeys(self._inside(path) for path in paths)
         if "" in found:
             raise UsageError("the whole workspace is restored when no path is given")
         return tuple(found)
 
-    def _view(self, state: RunState, checkpoint: CheckpointState, *, gone: bool) -> CheckpointView:
+    def _inside(self, path: str) -> str:
+        """As the guard, but for names that it wants written otherwise and that users may have all the same."""
+        if "\\" not in path:
+            return self._ports.guard.inside(path)
+        parts = [part for part in path.split("/") if part not in {"", "."}]
+        if path.startswith("/") or ".." in parts:
+            raise PathRefusedError(f"{path!r} may lead outside the workspace; give it relative, without '..'")
+        return "/".join(parts)
+
+    def _view(
+        self, state: RunState, checkpoint: CheckpointState, *, gone: bool, owned: bool
+    ) -> CheckpointView:
+        """`owned`: a process works on the run, so a restore without an end is one that goes on."""
         decision = state.decisions.get(checkpoint.subject)
         undone = state.decisions.get(state.undos.get(checkpoint.subject, ""))
         restore = state.restores.get(checkpoint.subject)
@@ -198,7 +213,7 @@ class CheckpointDesk:
             hunks=len(about.hunk_ids) if about else 0,
             paths=restore.intent.paths if restore else paths,
             restores=restore.intent.checkpoint_id if restore else "",
-            interrupted=restore is not None and (finished is None or finished.interrupted),
+            interrupted=restore is not None and (finished.interrupted if finished else not owned),
             failed=tuple(file for file in finished.files if file.outcome in FAILED) if finished else (),
             gone=gone,
         )

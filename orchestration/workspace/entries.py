@@ -16,7 +16,7 @@ from orchestration.errors import ConflictError, PathRefusedError, WorkspaceError
 from orchestration.workspace.durable import sync_descriptor, write_all
 from orchestration.workspace.folders import dress, fresh_name, left_by, opened_folder
 from orchestration.workspace.objects import EXECUTABLE, FILE, LINK, Entry
-from orchestration.workspace.path_guard import PathGuard
+from orchestration.workspace.path_guard import PathGuard, canonical_name
 from orchestration.workspace.tree_codec import object_id
 
 _FOLDER = "a folder"
@@ -27,8 +27,8 @@ class WorkspaceFullError(WorkspaceError):
 
 
 class UserEntries(Protocol):
-    """Paths are relative to the workspace and not followed. All methods block, and raise PathRefusedError for what
-    is no path of the workspace, WorkspaceError when the disk refuses.
+    """Paths are those of trees: relative to the workspace, joined by `/`, and not followed. All methods block, and
+    raise PathRefusedError for what no tree can hold, WorkspaceError when the disk refuses.
     """
 
     def at(self, path: str) -> Entry | None:
@@ -61,7 +61,7 @@ class WorkspaceEntries:
         self._guard = guard
 
     def at(self, path: str) -> Entry | None:
-        inside = self._inside(path)
+        inside = _checked(path)
         try:
             with opened_folder(self._guard.root, inside, create=False) as (folder, name):
                 found = _found(folder, name, path)
@@ -73,7 +73,7 @@ class WorkspaceEntries:
 
     def put(self, path: str, entry: Entry, data: bytes, *, expected: Entry | None) -> None:
         try:
-            with opened_folder(self._guard.root, self._inside(path), create=expected is None) as (
+            with opened_folder(self._guard.root, _checked(path), create=expected is None) as (
                 folder,
                 name,
             ):
@@ -102,7 +102,7 @@ class WorkspaceEntries:
 
     def remove(self, path: str, *, expected: Entry) -> None:
         try:
-            with opened_folder(self._guard.root, self._inside(path), create=False) as (folder, name):
+            with opened_folder(self._guard.root, _checked(path), create=False) as (folder, name):
                 _required(folder, name, path, expected)
                 os.unlink(name, dir_fd=folder)
                 sync_descriptor(folder)
@@ -113,14 +113,14 @@ class WorkspaceEntries:
 
     def make_folder(self, path: str) -> None:
         try:
-            with opened_folder(self._guard.root, f"{self._inside(path)}/.", create=True):
+            with opened_folder(self._guard.root, f"{_checked(path)}/.", create=True):
                 return
         except OSError as fault:
             raise _refused(path, "created", fault) from fault
 
     def drop_folder(self, path: str) -> bool:
         try:
-            with opened_folder(self._guard.root, self._inside(path), create=False) as (folder, name):
+            with opened_folder(self._guard.root, _checked(path), create=False) as (folder, name):
                 os.rmdir(name, dir_fd=folder)
                 sync_descriptor(folder)
         except FileNotFoundError:
@@ -130,7 +130,7 @@ class WorkspaceEntries:
         return True
 
     def clear_folder(self, path: str) -> str:
-        whole = self._guard.root / self._inside(path)
+        whole = self._guard.root / _checked(path)
         if not whole.is_dir() or whole.is_symlink():
             return ""
         for place, _, files in os.walk(whole, topdown=False):
@@ -153,11 +153,13 @@ class WorkspaceEntries:
                     if maker is not None and not _runs(maker):
                         os.unlink(name, dir_fd=opened)
 
-    def _inside(self, path: str) -> str:
-        relative = self._guard.inside(path)
-        if not relative:
-            raise PathRefusedError("the workspace's root is not a file; name a file in it")
-        return relative
+
+def _checked(path: str) -> str:
+    """A path of a tree. Any name that the file system takes is fine, but for version control's own folder."""
+    for part in path.split("/"):
+        if part in {"", ".", ".."} or "\0" in part or canonical_name(part) == ".git":
+            raise PathRefusedError(f"{path!r} is no path that a checkpoint can hold")
+    return path
 
 
 def _found(folder: int, name: str, path: str) -> tuple[Entry, os.stat_result] | None:

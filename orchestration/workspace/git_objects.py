@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestration.errors import NotFoundError
+from orchestration.errors import NotFoundError, WorkspaceError
 from orchestration.workspace.durable import sync_folder
 from orchestration.workspace.git import Git
 from orchestration.workspace.git_files import write_objects
@@ -46,7 +46,13 @@ class _Kept:
         return RawObject(_KINDS[int(kind)], body)
 
     def put(self, objects: Mapping[str, RawObject]) -> None:
-        write_objects(self._folder, objects)
+        try:
+            write_objects(self._folder, objects)
+        except OSError as fault:
+            raise WorkspaceError(
+                f"the snapshots in {self._folder} cannot be written: {fault.strerror}; nothing was changed. Free some "
+                "space (antiphon gc removes old runs) and try again"
+            ) from fault
 
 
 class GitObjects(SnapshotStore):

@@ -82,7 +82,7 @@ def is_dependency(name: str, folder: Path) -> bool:
 
 def file_reason(name: str) -> str | None:
     """Why an untracked file is left out; "" needs no mention; None to take it."""
-    if name in _SYSTEM_FILES or name.endswith(_COMPILED) or left_by(name) is not None:
+    if name in _SYSTEM_FILES or name.endswith(_COMPILED) or (name[0] == "." and left_by(name) is not None):
         return ""
     if is_secret(name):
         return "may hold a secret"

@@ -7,6 +7,7 @@ written about when it was read is not remembered: a later write in the same tick
 
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -56,11 +57,16 @@ class StatCache(msgspec.Struct, array_like=True):
         return found if found is not None and found.root == root else cls.empty(root)
 
     def save(self, data: Path) -> None:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Where there is no room for it, the next snapshot reads more."""
         path = data / _FILE
         fresh = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-        fresh.write_bytes(msgspec.msgpack.encode(self))
-        fresh.replace(path)
+        try:
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fresh.write_bytes(msgspec.msgpack.encode(self))
+            fresh.replace(path)
+        except OSError:
+            with suppress(OSError):
+                fresh.unlink(missing_ok=True)
 
 
 def _decoded(data: Path) -> StatCache | None:

@@ -4,10 +4,12 @@ too large to store, and the rules that hide files. Checkouts read it, in any pro
 
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
+from orchestration.errors import WorkspaceError
 from orchestration.workspace.ignore_rules import IgnoreChain, IgnoreFile
 from orchestration.workspace.walk import TOO_LARGE, Walk
 
@@ -28,10 +30,18 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
         return IgnoreChain(tuple(IgnoreFile(text, base) for text, base in self.rules), self.outer)
 
     def save(self, data: Path) -> None:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Raises WorkspaceError when the disk refuses."""
         fresh = data / f"{_FILE}.{os.getpid()}-{threading.get_ident()}.tmp"
-        fresh.write_bytes(msgspec.msgpack.encode(self))
-        fresh.replace(data / _FILE)
+        try:
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fresh.write_bytes(msgspec.msgpack.encode(self))
+            fresh.replace(data / _FILE)
+        except OSError as fault:
+            with suppress(OSError):
+                fresh.unlink(missing_ok=True)
+            raise WorkspaceError(
+                f"{data} cannot be written: {fault.strerror}; free some space there"
+            ) from fault
 
 
 def load_surroundings(data: Path) -> Surroundings:

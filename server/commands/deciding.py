@@ -63,6 +63,7 @@ def exit_of(reply: Reply) -> int:
 def decision_json(reply: Reply) -> dict[str, object]:
     return {
         "decisionId": reply.decision_id,
+        "checkpointId": reply.checkpoint_id or None,
         "files": [
             {"path": file.path, "outcome": file.outcome, "detail": file.detail} for file in reply.files
         ],

@@ -58,8 +58,8 @@ def _checkpoint(one: CheckpointView, width: int, age: str, columns: int) -> Iter
     )
     if one.interrupted:
         yield line(
-            ("  interrupted: ", "bold yellow"),
-            f"{figures.several(len(one.failed), 'file')} not restored; ",
+            ("  interrupted", "bold yellow"),
+            f": {figures.several(len(one.failed), 'file')} not restored; " if one.failed else "; ",
             (f"antiphon restore {one.restores}", "bold"),
             " does the rest",
         )
