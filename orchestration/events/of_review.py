@@ -25,13 +25,15 @@ class ChangesProposed(StateEvent, frozen=True, kw_only=True, tag="changes_propos
 
 class FileIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """What a decision is about to do to a file: digests (SHA-256, hex; empty: no such file) before and after,
-    and the blobs that hold both, so that it can be finished after a crash and undone later.
+    and the blobs that hold both, so that it can be finished after a crash and undone later. `mode`: permission
+    bits to set, `old_mode` those that an undo gives back; None: they stay.
     """
 
     path: str
     before: str
     after: str
     mode: int | None = None
+    old_mode: int | None = None
 
 
 class DecisionRecorded(StateEvent, frozen=True, kw_only=True, tag="decision_recorded"):

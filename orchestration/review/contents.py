@@ -43,6 +43,8 @@ class Contents:
                         raise ConflictError(f"{write.path} was edited at this very moment; decide again")
                     text = FileText.decode(write.after).text
                     sunk = await self._ports.documents.apply(write.path, document, text, f"Antiphon: {label}")
+                    if write.mode is not None and sunk.outcome not in FAILED:  # no buffer holds a mode
+                        await self._ports.executor.run(self._ports.files.set_mode, write.path, write.mode)
                     results.append(ev.FileResult(path=write.path, outcome=sunk.outcome, detail=sunk.detail))
                 else:
                     await self._ports.executor.run(self._write, write)

@@ -191,7 +191,7 @@ class ReviewDesk:
             before = await live.blob(intent.before) if intent.before else None
             after = await live.blob(intent.after) if intent.after else None
             try:
-                writes.append(FileWrite(intent.path, now, taken_back(before, after, now)))
+                writes.append(FileWrite(intent.path, now, taken_back(before, after, now), intent.old_mode))
             except ConflictError as error:
                 conflicts.append(_conflict(intent.path, str(error)))
         if conflicts:
@@ -279,6 +279,7 @@ class ReviewDesk:
                     before="" if write.before is None else await live.put_blob(write.before),
                     after="" if write.after is None else await live.put_blob(write.after),
                     mode=write.mode,
+                    old_mode=write.old_mode,
                 )
                 for write in writes
             ]

@@ -40,12 +40,15 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class FileWrite:
-    """What is to happen to one path; None: no such file. `mode`: permission bits to set, None to keep."""
+    """What is to happen to one path; None: no such file. `mode`: permission bits to set, `old_mode` those that
+    an undo gives back; None: they stay.
+    """
 
     path: str
     before: bytes | None
     after: bytes | None
     mode: int | None = None
+    old_mode: int | None = None
 
 
 def stand(
@@ -147,7 +150,7 @@ def writes_for(standing: Standing, versions: Versions, chosen: Collection[str]) 
     if "create" in kinds or "whole" in kinds:
         return (FileWrite(change.path, now, versions.proposed, change.new_mode),)
     if "delete" in kinds:
-        return (FileWrite(change.path, now, None),)
+        return (FileWrite(change.path, now, None, old_mode=change.old_mode),)
     assert now is not None
     mode = change.new_mode if "mode" in kinds else None
     after = apply_hunks(now, [hunk for hunk in hunks if hunk.kind == "lines"])
@@ -155,10 +158,10 @@ def writes_for(standing: Standing, versions: Versions, chosen: Collection[str]) 
         assert change.old_path is not None
         return (
             FileWrite(change.path, None, after, mode if mode is not None else change.old_mode),
-            FileWrite(change.old_path, now, None),
+            FileWrite(change.old_path, now, None, old_mode=change.old_mode),
         )
     where = change.path if standing.renamed else change.base_path
-    return (FileWrite(where, now, after, mode),)
+    return (FileWrite(where, now, after, mode, change.old_mode if "mode" in kinds else None),)
 
 
 def _texts(base: bytes | None, now: bytes | None) -> tuple[FileText, FileText] | None:

@@ -32,6 +32,11 @@ class UserFiles(Protocol):
         WorkspaceError when the disk refuses.
         """
 
+    def set_mode(self, path: str, mode: int) -> None:
+        """The execute bits of an existing file as in `write`; its content stays. Raises ConflictError when it
+        is gone, WorkspaceError when the disk refuses.
+        """
+
     def delete(self, path: str, *, expected: str) -> None: ...
 
 
@@ -64,6 +69,20 @@ class WorkspaceFiles:
             raise WorkspaceError(
                 f"{path} cannot be written: {fault.strerror}; nothing was changed"
             ) from fault
+
+    def set_mode(self, path: str, mode: int) -> None:
+        relative = self._resolved(path)
+        try:
+            with self._folder(relative, create=False) as (folder, name):
+                fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+                try:
+                    dress(fd, os.fstat(fd), mode)
+                finally:
+                    os.close(fd)
+        except FileNotFoundError:
+            raise ConflictError(f"{path} is gone; it was there when the change was made") from None
+        except OSError as fault:
+            raise WorkspaceError(f"the mode of {path} cannot be changed: {fault.strerror}") from fault
 
     def delete(self, path: str, *, expected: str) -> None:
         relative = self._resolved(path)
@@ -171,7 +190,13 @@ class MemoryFiles:
         self._require(relative, expected)
         self.files[relative] = data
         if mode is not None:
-            (self.executable.add if mode & 0o111 else self.executable.discard)(relative)
+            self.set_mode(path, mode)
+
+    def set_mode(self, path: str, mode: int) -> None:
+        relative = self._inside(path)
+        if relative not in self.files:
+            raise ConflictError(f"{path} is gone; it was there when the change was made")
+        (self.executable.add if mode & 0o111 else self.executable.discard)(relative)
 
     def delete(self, path: str, *, expected: str) -> None:
         relative = self._inside(path)

@@ -41,6 +41,21 @@ def test_files_are_created_replaced_and_deleted_as_expected(files: UserFiles) ->
     files.delete("d/e/f", expected="")
 
 
+def test_a_mode_changes_and_the_content_stays(files: UserFiles, on_disk: WorkspaceFiles, root: Path) -> None:
+    files.write("run.sh", b"#!/bin/sh\n", expected="")
+    inode = (root / "run.sh").stat().st_ino if files is on_disk else 0
+    for mode in (0o755, 0o644):
+        files.set_mode("run.sh", mode)
+        assert files.read("run.sh") == b"#!/bin/sh\n"
+        if isinstance(files, MemoryFiles):
+            assert ("run.sh" in files.executable) is bool(mode & 0o111)
+        else:
+            found = (root / "run.sh").stat()
+            assert (found.st_mode & 0o111, found.st_ino) == (mode & 0o111, inode)
+    with pytest.raises(ConflictError, match="is gone"):
+        files.set_mode("none", 0o755)
+
+
 def test_what_is_not_as_expected_is_left_alone(files: UserFiles) -> None:
     files.write("f", b"the user's", expected="")
     for expected, reason in (("", "exists already"), (digest_of(b"other"), "changed meanwhile")):
