@@ -60,8 +60,11 @@ class ProviderProcess(Protocol):
         """The process reads the end of its input; nothing can be sent any more."""
 
     def stdout(self) -> AsyncIterator[bytes]: ...
+    def stderr(self) -> AsyncIterator[bytes]:
+        """Nothing for a process that was started without `stderr`."""
+
     def errors(self, limit: int = 4096) -> bytes:
-        """The last `limit` bytes of standard error so far, which is drained by itself."""
+        """The last `limit` bytes of standard error so far, which is drained by itself unless `stderr` was asked for."""
 
     async def wait(self) -> int:
         """The leader's exit code, negative for a signal; what it left alive is ended then."""
@@ -80,9 +83,11 @@ class ProcessPort(Protocol):
         cwd: Path,
         env: Mapping[str, str],
         stdin: bool = False,
+        stderr: bool = False,
         purpose: str = "agent",
     ) -> ProviderProcess:
-        """`env` is added to an allow-listed environment. `purpose` is for the ledger of processes. Raises
+        """`env` is added to an allow-listed environment. With `stderr` the caller reads standard error as well: the
+        process would stop at a full pipe. `purpose` is for the ledger of processes. Raises
         ProcessError (of `orchestration`) when it cannot be started.
         """
 
@@ -109,13 +114,13 @@ class AgentTask(msgspec.Struct, frozen=True, kw_only=True):
 class AgentEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something an external agent reported. Nothing of it decides what the result is.
 
-    `text`: a piece of its answer. `tool`: it began to use a tool (`tool`, `subject`, `call_id`).
+    `text`: a piece of its answer, `thought` of its reasoning. `tool`: it began to use a tool (`tool`, `subject`, `call_id`).
     `tool_result`: the same call has ended (`is_error`; `text` is what came back, `edits` that files may
     differ now). `usage`: what was spent since the last such event. `session`: its session's id. `remark`:
     a line for people.
     """
 
-    kind: Literal["text", "tool", "tool_result", "usage", "session", "remark"]
+    kind: Literal["text", "thought", "tool", "tool_result", "usage", "session", "remark"]
     text: str = ""
     tool: str = ""
     subject: str = ""

@@ -107,13 +107,19 @@ class LocalLauncher:
         cwd: Path,
         env: Mapping[str, str],
         stdin: bool = False,
+        stderr: bool = False,
         purpose: str = "agent",
     ) -> RunningProcess:
-        errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+        errors = None if stderr else tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         try:
-            child = self._spawn(Command(argv, cwd, env, purpose=purpose), stdin=stdin, stderr=errors)
+            child = self._spawn(
+                Command(argv, cwd, env, purpose=purpose),
+                stdin=stdin,
+                stderr=subprocess.PIPE if errors is None else errors,
+            )
         except BaseException:
-            errors.close()
+            if errors is not None:
+                errors.close()
             raise
         return LocalProcess(child, errors, lambda: self._close(child, search=True, pipes=False))
 
@@ -163,9 +169,9 @@ class LocalLauncher:
 
 
 class LocalProcess:
-    """A started process; its standard error goes to a file without a name."""
+    """A started process; unless its standard error is asked for, that goes to a file without a name."""
 
-    def __init__(self, child: ChildProcess, errors: "IO[bytes]", end: Callable[[], Awaitable[int]]) -> None:
+    def __init__(self, child: ChildProcess, errors: "IO[bytes] | None", end: Callable[[], Awaitable[int]]) -> None:
         self._child = child
         self._errors = errors
         self._end = end
@@ -186,6 +192,12 @@ class LocalProcess:
         while chunk := await _read(self._child.stdout):
             yield chunk
 
+    async def stderr(self) -> AsyncIterator[bytes]:
+        """As `stdout`; nothing for a process that was started without `stderr`."""
+        pipe = self._child.stderr
+        while pipe is not None and (chunk := await _read(pipe)):
+            yield chunk
+
     async def wait(self) -> int:
         """Returns when the leader has ended; what it left in its group is ended then. Output that is
         still in the pipe can be read afterwards.
@@ -196,11 +208,12 @@ class LocalProcess:
     async def kill(self) -> None:
         await self._end()
         self._child.close_pipes()
-        self._errors.close()
+        if self._errors is not None:
+            self._errors.close()
 
     def errors(self, limit: int = 4096) -> bytes:
-        """The last bytes of standard error; empty once killed."""
-        if self._errors.closed:
+        """The last bytes of standard error; empty once killed, and for who reads `stderr`."""
+        if self._errors is None or self._errors.closed:
             return b""
         size = os.fstat(self._errors.fileno()).st_size
         return os.pread(self._errors.fileno(), limit, max(0, size - limit))

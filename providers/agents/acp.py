@@ -1,0 +1,247 @@
+"""Agents that speak the Agent Client Protocol (version 1) over their standard input and output.
+
+An agent works in the folder it is given and nowhere else is offered to it: no file or terminal of ours. It is one process
+group for one task. Which agents there are is in `acp_agents.py`, the conversation in `acp_session.py`, what they may call
+on us in `acp_client.py`.
+"""
+
+import logging
+from collections.abc import Mapping
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from providers import errors
+from providers.agents import acp_faults
+from providers.agents.acp_agents import AcpAgent, environment_for
+from providers.agents.acp_client import AcpClient
+from providers.agents.acp_session import AcpLimits, AcpSession, Sdk, load_sdk
+from providers.agents.acp_stream import AgentStream, Tail
+from providers.agents.acp_updates import Updates, text_of, usage_of
+from providers.base import (
+    AgentEvent,
+    AgentResult,
+    AgentTask,
+    AskPermission,
+    OnAgentEvent,
+    ProcessPort,
+    ProviderProcess,
+)
+from providers.usage import Usage
+
+logger = logging.getLogger(__name__)
+
+DRAIN_S = 1.0  # after the end of the process, for what is still in its pipes
+EVENTS_AHEAD = 256
+_STOPS = {
+    "end_turn": "",
+    "max_tokens": "it stopped at a limit of tokens",
+    "max_turn_requests": "it stopped at its limit of requests for one turn",
+    "refusal": "it, or its model, refused to go on",
+    "cancelled": "it cancelled its turn",
+}
+
+
+class AcpProvider:
+    """An `AgentProvider` for one agent. `environment` is the user's, from which the agent's own variables are passed on;
+    `version` is ours. Nothing is started or loaded before `run`.
+    """
+
+    form = "acp"
+
+    def __init__(
+        self,
+        agent: AcpAgent,
+        *,
+        processes: ProcessPort,
+        environment: Mapping[str, str],
+        limits: AcpLimits | None = None,
+        version: str = "",
+    ) -> None:
+        self._agent = agent
+        self._processes = processes
+        self._environment = environment
+        self._limits = AcpLimits() if limits is None else limits
+        self._version = version
+
+    @property
+    def name(self) -> str:
+        return f"acp/{self._agent.name}"
+
+    @property
+    def own_files(self) -> tuple[str, ...]:
+        return self._agent.own_files
+
+    @property
+    def reports_cost(self) -> bool:
+        return self._agent.reports_cost
+
+    @property
+    def resumes(self) -> bool:
+        return self._agent.resumes
+
+    async def run(self, task: AgentTask, *, on_event: OnAgentEvent, ask: AskPermission) -> AgentResult:
+        """Raises ProviderError: configuration (not installed), authentication (wants a login), bad response (ended,
+        another protocol, no protocol at all), timeout (silent), a lost session. `ok` is false when the agent gave up its
+        turn.
+        """
+        sdk = await load_sdk()
+        environment = {
+            **task.environment,
+            "TMPDIR": str(task.scratch),
+            **environment_for(self._agent, self._environment),
+        }
+        try:
+            process = await self._processes.start(
+                self._agent.command,
+                cwd=task.folder,
+                env=environment,
+                stdin=True,
+                stderr=True,
+                purpose=task.label or self.name,
+            )
+        except Exception as error:
+            raise acp_faults.missing(self._agent, error) from error
+        try:
+            return await _Work(self._agent, sdk, process, self._limits).carry_out(
+                task, on_event, ask, version=self._version
+            )
+        except (
+            BaseExceptionGroup
+        ) as group:  # that there are tasks beside the conversation is not the caller's business
+            raise _first(group) from group
+        finally:
+            with anyio.CancelScope(shield=True):
+                await process.kill()
+
+    async def aclose(self) -> None:
+        """Every run ends its own process."""
+
+
+class _Work:
+    """One task of one started agent."""
+
+    def __init__(self, agent: AcpAgent, sdk: Sdk, process: ProviderProcess, limits: AcpLimits) -> None:
+        self._agent = agent
+        self._sdk = sdk
+        self._process = process
+        self._limits = limits
+        self._updates = Updates()
+        self._said = Tail()
+        self._tell, self._told = anyio.create_memory_object_stream[AgentEvent](EVENTS_AHEAD)
+
+    async def carry_out(
+        self, task: AgentTask, on_event: OnAgentEvent, ask: AskPermission, *, version: str
+    ) -> AgentResult:
+        async with anyio.create_task_group() as delivery:
+            delivery.start_soon(_deliver, self._told, on_event)
+            async with anyio.create_task_group() as beside, self._tell:
+                beside.start_soon(self._drain)
+                client = AcpClient(
+                    self._agent.name,
+                    task.folder,
+                    updates=self._updates,
+                    emit=self._emit,
+                    ask=ask,
+                    group=beside,
+                    refuse=self._sdk.error,
+                )
+                stream = AgentStream(self._process, on_update=client.update)
+                beside.start_soon(self._watch)
+                result = await self._converse(task, client, stream, version=version)
+                beside.cancel_scope.cancel()
+        self._log(client, stream)
+        return result
+
+    async def _converse(
+        self, task: AgentTask, client: AcpClient, stream: AgentStream, *, version: str
+    ) -> AgentResult:
+        connection = self._sdk.connection(client.answer, stream)
+        session = AcpSession(
+            self._agent,
+            sdk=self._sdk,
+            connection=connection,
+            client=client,
+            stream=stream,
+            updates=self._updates,
+            limits=self._limits,
+            said=self._said.text,
+        )
+        try:
+            await session.open(task, version=version)
+            await self._emit(AgentEvent(kind="session", session=session.id))
+            answer = await session.prompt(task.prompt)
+            usage = usage_of(answer.get("usage"), self._updates.cost_usd)
+            if (
+                self._updates.told_cost and usage.input_tokens is None
+            ):  # what was told held no tokens, and knew of none
+                await self._emit(AgentEvent(kind="usage", usage=Usage(None, None, None, None)))
+            await session.close()
+        finally:
+            client.cancel()
+            with anyio.CancelScope(shield=True):
+                await connection.close()
+        return self._result(session, client, answer, usage)
+
+    def _result(
+        self, session: AcpSession, client: AcpClient, answer: Mapping[str, object], usage: Usage
+    ) -> AgentResult:
+        reason = text_of(answer.get("stopReason"))
+        why = _STOPS.get(reason, f"it stopped for a reason that is not known here ({reason[:80]!r})")
+        summary = self._updates.summary
+        if why:
+            denied = f", after it was not allowed: {'; '.join(client.denied[:5])}" if client.denied else ""
+            summary = "\n".join(part for part in (f"{why}{denied}", summary) if part)
+        return AgentResult(
+            ok=not why, summary=summary, usage=usage, session=session.id, denied=tuple(client.denied)
+        )
+
+    async def _emit(self, event: AgentEvent) -> None:
+        """Waits while the caller is behind; once it has gone away, nobody is told."""
+        try:
+            await self._tell.send(event)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return
+
+    async def _drain(self) -> None:
+        async for piece in self._process.stderr():
+            self._said.add(piece)
+
+    async def _watch(self) -> None:
+        """What outlives the agent may hold its output open: reading ends all the same."""
+        await self._process.wait()
+        await anyio.sleep(DRAIN_S)
+        await self._process.kill()
+
+    def _log(self, client: AcpClient, stream: AgentStream) -> None:
+        """What was not understood, once for a task."""
+        unknown = {**client.unknown, **self._updates.unknown}
+        if unknown:
+            logger.info("ACP agent %s: not understood: %s", self._agent.name, unknown)
+        if stream.garbage_lines:
+            logger.warning(
+                "ACP agent %s printed %d lines that are no messages, the last: %r",
+                self._agent.name,
+                stream.garbage_lines,
+                stream.garbage,
+            )
+
+
+async def _deliver(told: MemoryObjectReceiveStream[AgentEvent], on_event: OnAgentEvent) -> None:
+    """In order, one after the other."""
+    async with told:
+        async for event in told:
+            await on_event(event)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one fault in a group; of several what is no ProviderError, since that follows from it."""
+    leaves: list[BaseException] = []
+    waiting: list[BaseException] = [group]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, BaseExceptionGroup):
+            waiting.extend(each.exceptions)
+        else:
+            leaves.append(each)
+    return next((leaf for leaf in leaves if not isinstance(leaf, errors.ProviderError)), leaves[0])
