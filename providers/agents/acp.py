@@ -1,7 +1,7 @@
 """Agents that speak the Agent Client Protocol (version 1) over their standard input and output.
 
 An agent works in the folder it is given and nowhere else is offered to it: no file or terminal of ours. It is one process
-group for one task. Which agents there are is in `acp_agents.py`, the conversation in `acp_session.py`, what they may call
+group for one task. What is known of each is in `acp_description.py`, the conversation in `acp_session.py`, what they may call
 on us in `acp_client.py`.
 """
 
@@ -13,11 +13,12 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from providers import errors
 from providers.agents import acp_faults
-from providers.agents.acp_agents import AcpAgent, environment_for
 from providers.agents.acp_client import AcpClient
-from providers.agents.acp_session import AcpLimits, AcpSession, Sdk, load_sdk
+from providers.agents.acp_description import PREFIX, AcpDescription, variables_of
+from providers.agents.acp_session import AcpSession, Grace, Sdk, load_sdk
 from providers.agents.acp_stream import AgentStream, Tail
 from providers.agents.acp_updates import Updates, text_of, usage_of
+from providers.agents.redaction import Redaction
 from providers.base import (
     AgentEvent,
     AgentResult,
@@ -43,30 +44,35 @@ _STOPS = {
 
 
 class AcpProvider:
-    """An `AgentProvider` for one agent. `environment` is the user's, from which the agent's own variables are passed on;
-    `version` is ours. Nothing is started or loaded before `run`.
+    """An `AgentProvider` for one agent. `program` is what its command starts, an absolute path; `environment` is the user's,
+    of which it gets those that its description names; `version` is ours. Nothing is started or loaded before `run`.
     """
 
     form = "acp"
 
     def __init__(
         self,
-        agent: AcpAgent,
+        name: str,
+        agent: AcpDescription,
+        program: str,
         *,
         processes: ProcessPort,
         environment: Mapping[str, str],
-        limits: AcpLimits | None = None,
+        grace: Grace | None = None,
         version: str = "",
     ) -> None:
+        """`name` is without `acp/`."""
+        self._name = name
         self._agent = agent
+        self._argv = (program, *agent.command[1:])
         self._processes = processes
         self._environment = environment
-        self._limits = AcpLimits() if limits is None else limits
+        self._grace = Grace() if grace is None else grace
         self._version = version
 
     @property
     def name(self) -> str:
-        return f"acp/{self._agent.name}"
+        return f"{PREFIX}/{self._name}"
 
     @property
     def own_files(self) -> tuple[str, ...]:
@@ -86,26 +92,26 @@ class AcpProvider:
         turn.
         """
         sdk = await load_sdk()
-        environment = {
-            **task.environment,
-            "TMPDIR": str(task.scratch),
-            **environment_for(self._agent, self._environment),
-        }
+        variables = variables_of(self._agent, self._environment)
+        redaction = Redaction(variables)
+
+        async def tell(event: AgentEvent) -> None:
+            await on_event(redaction.event(event))
+
         try:
             process = await self._processes.start(
-                self._agent.command,
+                self._argv,
                 cwd=task.folder,
-                env=environment,
+                env={**task.environment, "NO_COLOR": "1", "TMPDIR": str(task.scratch), **variables},
                 stdin=True,
                 stderr=True,
                 purpose=task.label or self.name,
             )
         except Exception as error:
-            raise acp_faults.missing(self._agent, error) from error
+            raise acp_faults.missing(self._name, self._agent, error) from error
         try:
-            return await _Work(self._agent, sdk, process, self._limits).carry_out(
-                task, on_event, ask, version=self._version
-            )
+            work = _Work(self._name, self._agent, sdk, process, self._grace, variables)
+            return redaction.result(await work.carry_out(task, tell, ask, version=self._version))
         except (
             BaseExceptionGroup
         ) as group:  # that there are tasks beside the conversation is not the caller's business
@@ -121,11 +127,21 @@ class AcpProvider:
 class _Work:
     """One task of one started agent."""
 
-    def __init__(self, agent: AcpAgent, sdk: Sdk, process: ProviderProcess, limits: AcpLimits) -> None:
+    def __init__(
+        self,
+        name: str,
+        agent: AcpDescription,
+        sdk: Sdk,
+        process: ProviderProcess,
+        grace: Grace,
+        variables: Mapping[str, str],
+    ) -> None:
+        self._name = name
         self._agent = agent
         self._sdk = sdk
         self._process = process
-        self._limits = limits
+        self._grace = grace
+        self._variables = variables
         self._updates = Updates()
         self._said = Tail()
         self._tell, self._told = anyio.create_memory_object_stream[AgentEvent](EVENTS_AHEAD)
@@ -138,7 +154,7 @@ class _Work:
             async with anyio.create_task_group() as beside, self._tell:
                 beside.start_soon(self._drain)
                 client = AcpClient(
-                    self._agent.name,
+                    self._name,
                     task.folder,
                     updates=self._updates,
                     emit=self._emit,
@@ -158,13 +174,15 @@ class _Work:
     ) -> AgentResult:
         connection = self._sdk.connection(client.answer, stream)
         session = AcpSession(
+            self._name,
             self._agent,
             sdk=self._sdk,
             connection=connection,
             client=client,
             stream=stream,
             updates=self._updates,
-            limits=self._limits,
+            grace=self._grace,
+            variables=self._variables,
             said=self._said.text,
         )
         try:
@@ -217,11 +235,11 @@ class _Work:
         """What was not understood, once for a task."""
         unknown = {**client.unknown, **self._updates.unknown}
         if unknown:
-            logger.info("ACP agent %s: not understood: %s", self._agent.name, unknown)
+            logger.info("ACP agent %s: not understood: %s", self._name, unknown)
         if stream.garbage_lines:
             logger.warning(
                 "ACP agent %s printed %d lines that are no messages, the last: %r",
-                self._agent.name,
+                self._name,
                 stream.garbage_lines,
                 stream.garbage,
             )

@@ -16,8 +16,8 @@ import anyio.to_thread
 
 from providers import errors
 from providers.agents import acp_faults
-from providers.agents.acp_agents import AcpAgent
 from providers.agents.acp_client import AcpClient
+from providers.agents.acp_description import AcpDescription
 from providers.agents.acp_stream import AgentStream
 from providers.agents.acp_updates import Updates, text_of
 from providers.base import AgentTask
@@ -35,13 +35,9 @@ PROTOCOL = 1
 
 
 @dataclass(frozen=True, slots=True)
-class AcpLimits:
-    """Seconds. `start` is for each step before the prompt, `silence` between two messages during it (a question to a
-    person does not count), `cancel` for the agent's own end of a cancelled turn, `close` for the end of a session.
-    """
+class Grace:
+    """Seconds: `cancel` for the agent's own end of a cancelled turn, `close` for the end of its session."""
 
-    start: float = 90.0
-    silence: float = 1_800.0
     cancel: float = 5.0
     close: float = 3.0
 
@@ -74,27 +70,33 @@ def _load() -> Sdk:
 
 
 class AcpSession:
-    """`said` gives the end of the agent's standard error."""
+    """`variables` are the agent's own, `said` gives the end of its standard error. A silence is noticed within twice the
+    time that is allowed.
+    """
 
     def __init__(
         self,
-        agent: AcpAgent,
+        name: str,
+        agent: AcpDescription,
         *,
         sdk: Sdk,
         connection: "Connection",
         client: AcpClient,
         stream: AgentStream,
         updates: Updates,
-        limits: AcpLimits,
+        grace: Grace,
+        variables: Mapping[str, str],
         said: Callable[[], str],
     ) -> None:
+        self._name = name
         self._agent = agent
         self._sdk = sdk
         self._connection = connection
         self._client = client
         self._stream = stream
         self._updates = updates
-        self._limits = limits
+        self._grace = grace
+        self._variables = variables
         self._said = said
         self._abilities: Mapping[str, Any] = {}
         self._methods: Any = None
@@ -121,7 +123,7 @@ class AcpSession:
         answer = await self._start("to `initialize`", "initialize", params)
         spoken = answer.get("protocolVersion")
         if spoken != PROTOCOL or isinstance(spoken, bool):
-            raise acp_faults.wrong_version(self._agent, spoken)
+            raise acp_faults.wrong_version(self._name, spoken)
         self._abilities = _table(answer.get("agentCapabilities"))
         self._methods = answer.get("authMethods")
         info = _table(answer.get("agentInfo"))
@@ -129,10 +131,18 @@ class AcpSession:
 
     async def _new(self, task: AgentTask) -> Mapping[str, Any]:
         params = self._sdk.params("NewSessionRequest", cwd=str(task.folder), mcp_servers=[], **self._meta())
-        answer = await self._start("to `session/new`", "session/new", params)
+        step = "to `session/new`"
+        method = self._key_method()
+        try:
+            answer = await self._start(step, "session/new", params)
+        except errors.AuthenticationError:
+            if method is None:
+                raise
+            await self._start("to `authenticate`", "authenticate", {"methodId": method})
+            answer = await self._start(step, "session/new", params)
         session = answer.get("sessionId")
         if not isinstance(session, str) or not session:
-            raise acp_faults.shapeless(self._agent, "`session/new`")
+            raise acp_faults.shapeless(self._name, "`session/new`")
         self._client.session = session
         return answer
 
@@ -144,7 +154,7 @@ class AcpSession:
         elif self._abilities.get("loadSession") is True:
             method, model = "session/load", "LoadSessionRequest"
         else:
-            raise acp_faults.lost(self._agent, "it keeps none")
+            raise acp_faults.lost(self._name, "it keeps none")
         assert task.session is not None
         params = self._sdk.params(
             model, session_id=task.session, cwd=str(task.folder), mcp_servers=[], **self._meta()
@@ -156,9 +166,17 @@ class AcpSession:
         except errors.BadResponseError as error:
             if self._stream.ended:
                 raise
-            raise acp_faults.lost(self._agent, str(error)) from error
+            raise acp_faults.lost(self._name, str(error)) from error
         finally:
             self._updates.replay(on=False)
+
+    def _key_method(self) -> str | None:
+        """The agent's way to log in with a key that it was given; no other is taken, since it would need a person."""
+        offered = {text_of(_table(method).get("id")) for method in _items(self._methods)}
+        names = [
+            self._agent.key_methods[name] for name in self._agent.key_methods if self._variables.get(name)
+        ]
+        return next((name for name in names if name in offered), None)
 
     def _meta(self) -> dict[str, Any]:
         return {"field_meta": dict(self._agent.meta)} if self._agent.meta else {}
@@ -179,7 +197,7 @@ class AcpSession:
             await self._set_option(option, wanted)
         elif self._agent.modes and (offered or option):
             known = ", ".join(offered or _values(option))
-            logger.info("ACP agent %s has none of our modes, but %s", self._agent.name, known)
+            logger.info("ACP agent %s has none of our modes, but %s", self._name, known)
 
     async def _set_model(self, state: Mapping[str, Any], model: str) -> None:
         option = _option(state, "model")
@@ -195,7 +213,7 @@ class AcpSession:
             return
         known = ", ".join((values or older)[:20])
         mend = f"it has {known}" if known else "it lets nobody choose; leave the model out"
-        raise errors.ModelNotFoundError(f"the ACP agent {self._agent.name} has no model {model!r}: {mend}")
+        raise errors.ModelNotFoundError(f"the ACP agent {self._name} has no model {model!r}: {mend}")
 
     async def _set_option(self, option: Mapping[str, Any], value: str) -> None:
         if option.get("currentValue") == value:
@@ -235,7 +253,7 @@ class AcpSession:
         ):
             return
         params = self._sdk.params("CloseSessionRequest", session_id=self.id)
-        with anyio.move_on_after(self._limits.close), contextlib.suppress(ConnectionError, self._sdk.error):
+        with anyio.move_on_after(self._grace.close), contextlib.suppress(ConnectionError, self._sdk.error):
             await self._connection.send_request("session/close", params)
 
     async def _listen(self, asked: "asyncio.Task[Any]") -> None:
@@ -244,16 +262,16 @@ class AcpSession:
         while not asked.done():
             if heard == self._stream.heard and not self._client.asking:
                 await self._cancel(asked)
-                raise self._late("during its turn", self._limits.silence)
+                raise self._late("during its turn", self._agent.silence_s)
             heard = self._stream.heard
-            await asyncio.wait({asked}, timeout=self._limits.silence)
+            await asyncio.wait({asked}, timeout=self._agent.silence_s)
 
     async def _cancel(self, asked: "asyncio.Task[Any]") -> None:
         self._client.cancel()
         if asked.done():
             return
         params = self._sdk.params("CancelNotification", session_id=self.id)
-        with anyio.move_on_after(self._limits.cancel):
+        with anyio.move_on_after(self._grace.cancel):
             with contextlib.suppress(ConnectionError):
                 await self._connection.send_notification("session/cancel", params)
             await asyncio.wait({asked})
@@ -262,10 +280,10 @@ class AcpSession:
         """One request before the prompt. An answer without content is an empty table."""
         asked = asyncio.ensure_future(self._connection.send_request(method, params))
         try:
-            with anyio.move_on_after(self._limits.start):
+            with anyio.move_on_after(self._agent.start_s):
                 await asyncio.wait({asked})
             if not asked.done():
-                raise self._late(f"in answer {step}", self._limits.start)
+                raise self._late(f"in answer {step}", self._agent.start_s)
             return self._read(step, asked)
         finally:
             asked.cancel()
@@ -280,17 +298,19 @@ class AcpSession:
                 f"was ended, since {self._stream.fault}," if self._stream.fault else "ended before its answer"
             )
             said = self._said() or self._stream.garbage
-            raise acp_faults.ended(self._agent, step, how=how, said=said) from error
+            raise acp_faults.ended(self._name, self._agent, step, how=how, said=said) from error
         except self._sdk.error as error:
-            raise acp_faults.refused(self._agent, step, error, self._methods) from error
+            raise acp_faults.refused(self._name, self._agent, step, error, self._methods) from error
         if answer is None:
             return {}
         if not isinstance(answer, dict):
-            raise acp_faults.shapeless(self._agent, step.removeprefix("to "))
+            raise acp_faults.shapeless(self._name, step.removeprefix("to "))
         return answer
 
     def _late(self, step: str, seconds: float) -> errors.ProviderError:
-        return acp_faults.late(self._agent, step, seconds, garbage=self._stream.garbage, said=self._said())
+        return acp_faults.late(
+            self._name, self._agent, step, seconds, garbage=self._stream.garbage, said=self._said()
+        )
 
 
 def _table(value: Any) -> Mapping[str, Any]:

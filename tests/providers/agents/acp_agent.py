@@ -22,7 +22,7 @@ OPTIONS = [
 ]
 OUTPUT = sys.stdout.buffer
 SESSION = "s-1"
-waiting: dict[int, Any] = {}
+logged_in: list[str] = []
 number = 1000
 
 
@@ -90,7 +90,7 @@ def permitted(call: dict[str, Any]) -> bool:
     said = ask("session/request_permission", toolCall=call, options=options)
     outcome = said.get("result", {}).get("outcome", {})
     kinds = {option["optionId"]: option["kind"] for option in options}
-    return outcome.get("outcome") == "selected" and kinds[outcome["optionId"]].startswith("allow")
+    return bool(outcome.get("outcome") == "selected") and kinds[outcome["optionId"]].startswith("allow")
 
 
 def turn(folder: Path, prompt: str) -> str:  # noqa: C901, PLR0912 - one branch for each way to misbehave
@@ -177,6 +177,9 @@ def answer(message: dict[str, Any]) -> None:
     if refusal := SCRIPT.get("refuses", {}).get(method):
         send({"id": identity, "error": refusal})
         return
+    if method == "session/new" and SCRIPT.get("wants_login") not in (None, *logged_in):
+        send({"id": identity, "error": {"code": -32000, "message": "Authentication required"}})
+        return
     result: Any = {}
     match method:
         case "initialize":
@@ -194,6 +197,9 @@ def answer(message: dict[str, Any]) -> None:
         case "session/new":
             note(new=params, environment=dict(os.environ))
             result = {"sessionId": SESSION, **SCRIPT.get("session", {})}
+        case "authenticate":
+            note(params=params)
+            logged_in.append(params["methodId"])
         case "session/load" | "session/resume":
             note(resumed=params)
             say("An old answer.")

@@ -11,12 +11,11 @@ from typing import Any
 from orchestration.edge import SystemClock
 from orchestration.workspace.local_launcher import LocalLauncher
 from providers.agents.acp import AcpProvider
-from providers.agents.acp_agents import AcpAgent
-from providers.agents.acp_session import AcpLimits
+from providers.agents.acp_description import AcpDescription
+from providers.agents.acp_session import Grace
 from providers.base import AgentEvent, AgentResult, AgentTask, PermissionRequest
 
 PROGRAM = Path(__file__).with_name("acp_agent.py")
-QUICK = AcpLimits(start=30, silence=30, cancel=5, close=3)
 
 
 @dataclass
@@ -55,21 +54,25 @@ class Stage:
         self,
         script: dict[str, Any],
         *,
-        limits: AcpLimits = QUICK,
-        environment: dict[str, str] | None = None,
+        users: dict[str, str] | None = None,
+        grace: Grace | None = None,
+        program: str = sys.executable,
         **fields: Any,
     ) -> AcpProvider:
         given = {
-            "name": "tester",
-            "command": (sys.executable, str(PROGRAM), json.dumps(script)),
-            "settings": {"ACP_TEST_NOTES": str(self._notes)},
+            "command": ("python", str(PROGRAM), json.dumps(script)),
+            "set": {"ACP_TEST_NOTES": str(self._notes)},
+            "start_s": 30.0,
+            "silence_s": 30.0,
             **fields,
         }
         return AcpProvider(
-            AcpAgent(**given),
+            "tester",
+            AcpDescription(**given),
+            program,
             processes=self.launcher,
-            environment=environment or {},
-            limits=limits,
+            environment=users or {},
+            grace=grace,
             version="1.2.3",
         )
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from orchestration.workspace.process_identity import is_alive, start_time
 from providers import errors
+from providers.agents.acp_description import load_acp
 from providers.base import AgentEvent
 from providers.usage import UNKNOWN, Usage
 from tests.providers.agents.stage import Heard, Stage
@@ -54,7 +56,7 @@ async def test_it_gets_its_own_variables_and_no_others(
 ) -> None:
     monkeypatch.setenv("OTHER_API_KEY", "of the server's own environment")
     environment = {"AGENT_KEY": "k", "OTHER_API_KEY": "secret", "HTTPS_PROXY": "http://127.0.0.1:1"}
-    provider = stage.provider({}, environment=environment, variables=("AGENT_KEY",))
+    provider = stage.provider({}, users=environment, environment=("AGENT_*", "HTTPS_PROXY"))
     task = stage.task(environment={"PYTHONPATH": "/of/the/checkout"})
     await provider.run(task, on_event=heard.on_event, ask=heard.ask)
     given = stage.noted("environment")
@@ -302,10 +304,61 @@ async def test_the_sdk_is_loaded_for_a_task_and_not_before() -> None:
     code = (
         "import sys\n"
         "from providers.agents.acp import AcpProvider\n"
-        "from providers.agents.acp_agents import BUILT_IN\n"
-        "AcpProvider(BUILT_IN['claude'], processes=None, environment={})\n"
+        "from providers.agents.acp_description import load_acp\n"
+        "AcpProvider('claude', load_acp({}, '')['claude'], '/x', processes=None, environment={})\n"
         "print(json.dumps(sorted(sys.modules)))\n"
     )
     done = await anyio.run_process([os.fspath(Path(os.sys.executable)), "-c", "import json\n" + code])  # type: ignore[attr-defined]
     modules = set(json.loads(done.stdout))
     assert not modules & {"acp", "acp.schema", "pydantic", "httpx2"}
+
+
+async def test_a_key_that_it_was_given_is_kept_out_of_what_it_says(stage: Stage, heard: Heard) -> None:
+    provider = stage.provider(
+        {"command": "curl -H very-secret-key", "stop": "very-secret-key"},
+        users={"AGENT_KEY": "very-secret-key"},
+        environment=("AGENT_KEY",),
+    )
+    heard.answer = False
+    result = await provider.run(stage.task(), on_event=heard.on_event, ask=heard.ask)
+    assert result.denied == ("curl -H [redacted]",)
+    assert "[redacted]" in result.summary
+    assert "very-secret-key" not in repr((result, heard.events))
+
+
+async def test_a_key_is_used_to_log_in_where_the_agent_wants_that(stage: Stage, heard: Heard) -> None:
+    script = {"wants_login": "web"}
+    provider = stage.provider(
+        script, users={"AGENT_KEY": "k"}, environment=("AGENT_KEY",), key_methods={"AGENT_KEY": "web"}
+    )
+    result = await provider.run(stage.task(), on_event=heard.on_event, ask=heard.ask)
+    assert result.ok
+    assert stage.noted("params") == {"methodId": "web"}
+    other = stage.provider(script, users={"AGENT_KEY": "k"}, environment=("AGENT_KEY",))
+    with pytest.raises(errors.AuthenticationError, match="knows: Log in by browser"):
+        await other.run(stage.task(), on_event=heard.on_event, ask=heard.ask)
+
+
+def test_every_built_in_agent_can_be_described_and_changed() -> None:
+    known = load_acp({"claude": {"protocol": "acp", "command": ["/opt/claude-acp"]}}, "config.toml")
+    assert set(known) == {"claude", "codex", "copilot", "gemini", "opencode", "qwen"}
+    assert known["claude"].command == ("/opt/claude-acp",)
+    assert known["claude"].meta["claudeCode"]["options"] == {"settingSources": ["user"]}
+    assert all(agent.install and agent.login and agent.own_files for agent in known.values())
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"command": []}, "command must be a list of words"),
+        ({"command": "x --acp"}, "Expected `array`"),
+        ({"command": ["x"], "modus": 1}, "unknown field `modus`"),
+        ({}, "missing required field `command`"),
+        ({"command": ["x"], "silence_s": 0}, "above 0"),
+        ({"command": ["x"], "failures": [{"pattern": "(", "fault": "login"}]}, "no regular expression"),
+    ],
+)
+def test_a_wrong_description_names_the_agent_and_the_key(table: dict[str, Any], words: str) -> None:
+    with pytest.raises(errors.ProviderConfigurationError, match=re.escape(words)) as caught:
+        load_acp({"mine": {"protocol": "acp", **table}}, "config.toml")
+    assert str(caught.value).startswith("config.toml: [agents.mine]: ")

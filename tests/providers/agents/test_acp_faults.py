@@ -9,7 +9,7 @@ import pytest
 
 from orchestration.workspace.process_identity import is_alive, start_time
 from providers import errors
-from providers.agents.acp_session import AcpLimits
+from providers.agents.acp_session import Grace
 from tests.providers.agents.stage import Heard, Stage
 from tests.workspace.waiting import eventually
 
@@ -104,10 +104,10 @@ async def test_a_question_to_a_person_is_declined(stage: Stage, heard: Heard) ->
 
 
 async def test_an_agent_that_hangs_after_a_cancel_is_killed(stage: Stage, heard: Heard) -> None:
-    limits = AcpLimits(start=30, silence=30, cancel=0.3, close=1)
     async with anyio.create_task_group() as group:
         provider = stage.provider(
-            {"waits": True, "hangs_after_cancel": True, "ignores_signals": True, "forks": True}, limits=limits
+            {"waits": True, "hangs_after_cancel": True, "ignores_signals": True, "forks": True},
+            grace=Grace(0.3, 1),
         )
         group.start_soon(lambda: provider.run(stage.task(), on_event=heard.on_event, ask=heard.ask))
         await eventually(lambda: any("waiting" in note for note in stage.notes()))
@@ -139,7 +139,7 @@ async def test_an_agent_that_dies_is_quoted(stage: Stage, heard: Heard) -> None:
 
 
 async def test_a_silent_agent_is_given_up(stage: Stage, heard: Heard) -> None:
-    provider = stage.provider({"silent": True}, limits=AcpLimits(start=30, silence=0.4, cancel=0.2, close=1))
+    provider = stage.provider({"silent": True}, silence_s=0.4, grace=Grace(0.2, 1))
     with pytest.raises(errors.ProviderTimeoutError, match=r"said nothing for 0\.4 s during its turn"):
         await provider.run(stage.task(), on_event=heard.on_event, ask=heard.ask)
 
@@ -149,13 +149,13 @@ async def test_a_person_who_thinks_is_no_silence_of_the_agent(stage: Stage, hear
         await anyio.sleep(1.5)
         return True
 
-    provider = stage.provider({"command": "ls"}, limits=AcpLimits(start=30, silence=0.4, cancel=0.2, close=1))
+    provider = stage.provider({"command": "ls"}, silence_s=0.4, grace=Grace(0.2, 1))
     result = await provider.run(stage.task(), on_event=heard.on_event, ask=slow)
     assert result.ok
 
 
 async def test_a_program_that_is_no_agent_is_quoted(stage: Stage, heard: Heard) -> None:
-    provider = stage.provider({"mute": "Welcome! Press any key"}, limits=AcpLimits(start=1.5, cancel=0.2))
+    provider = stage.provider({"mute": "Welcome! Press any key"}, start_s=1.5)
     with pytest.raises(errors.ProviderTimeoutError, match="no message: 'Welcome! Press any key'"):
         await provider.run(stage.task(), on_event=heard.on_event, ask=heard.ask)
 
@@ -204,14 +204,38 @@ async def test_a_wanted_login_names_the_mend(stage: Stage, heard: Heard, method:
         await provider.run(stage.task(), on_event=heard.on_event, ask=heard.ask)
 
 
-async def test_an_error_of_the_agent_is_quoted(stage: Stage, heard: Heard) -> None:
-    refusal = {"code": -32603, "message": "Internal error", "data": {"details": "model overloaded"}}
-    with pytest.raises(errors.BadResponseError, match=r"Internal error \(model overloaded\)"):
+@pytest.mark.parametrize(
+    ("details", "kind"),
+    [
+        ("something odd", errors.BadResponseError),
+        ("the model is overloaded", errors.OverloadedError),
+        ("429 Too Many Requests", errors.RateLimitError),
+        ("Your credit balance is too low", errors.QuotaExhaustedError),
+        ("prompt is too long", errors.ContextOverflowError),
+        ("Invalid API key", errors.AuthenticationError),
+    ],
+)
+async def test_an_error_of_the_agent_is_mapped(
+    stage: Stage, heard: Heard, details: str, kind: type[errors.ProviderError]
+) -> None:
+    refusal = {"code": -32603, "message": "Internal error", "data": {"details": details}}
+    with pytest.raises(kind) as caught:
         await stage.run(heard, refuses={"session/prompt": refusal})
+    assert type(caught.value) is kind
+    assert details in str(caught.value) or "wants a login" in str(caught.value)
+
+
+async def test_a_key_in_an_error_is_not_shown(stage: Stage, heard: Heard) -> None:
+    refusal = {"code": -32603, "message": "refused very-secret-key"}
+    provider = stage.provider(
+        {"refuses": {"session/prompt": refusal}}, users={"A_KEY": "very-secret-key"}, environment=("A_*",)
+    )
+    with pytest.raises(errors.BadResponseError, match=r"refused \[redacted\]"):
+        await provider.run(stage.task(), on_event=heard.on_event, ask=heard.ask)
 
 
 async def test_an_agent_that_is_not_installed_names_the_package(stage: Stage, heard: Heard) -> None:
-    provider = stage.provider({}, command=("no-such-agent",), package="npm install -g no-such-agent")
+    provider = stage.provider({}, program="/no/such-agent", install="npm install -g no-such-agent")
     with pytest.raises(
         errors.ProviderConfigurationError, match="install it with `npm install -g no-such-agent`"
     ):

@@ -1,0 +1,113 @@
+"""What is to be known of an ACP agent, as data: how it is started, and what is set so that it asks before it acts.
+
+Built-in ones are the TOML files in `builtin_acp`; a user's `[agents.NAME]` with `protocol = "acp"` has the same keys and adds
+one, or changes keys of a built-in. Nothing here starts a process or reads a workspace.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from providers.agents.description import FailureRule
+from providers.errors import ProviderConfigurationError
+
+PREFIX = "acp"
+_BUILTIN = Path(__file__).with_name("builtin_acp")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+class AcpDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An agent of the Agent Client Protocol.
+
+    `environment` names variables (patterns) of the user's that it may have, beside the usual ones without secrets; `set`
+    are variables that it gets. `modes` are session modes by preference: the first that it offers is set; without one, its own
+    default stays. `key_methods` says which of its ways to log in uses the key in a variable. `meta` goes with
+    `session/new` as `_meta`. `own_files`, `resumes`, `reports_cost`: see `AgentProvider`. Times in seconds: `start_s` for
+    each step before the prompt, `silence_s` between two messages during it. `install` and `login` are mends.
+    """
+
+    command: tuple[str, ...]
+    protocol: Literal["acp"] = "acp"
+    title: str = ""
+    install: str = ""
+    login: str = ""
+    environment: tuple[str, ...] = ()
+    set: dict[str, str] = {}
+    modes: tuple[str, ...] = ()
+    key_methods: dict[str, str] = {}
+    meta: dict[str, Any] = {}
+    own_files: tuple[str, ...] = ()
+    resumes: bool = False
+    reports_cost: bool = False
+    version: tuple[str, ...] = ("--version",)
+    start_s: float = 90.0
+    silence_s: float = 1_800.0
+    failures: tuple[FailureRule, ...] = ()
+
+
+def is_acp(table: Mapping[str, object]) -> bool:
+    """Whether a user's table of an agent describes one of this protocol."""
+    return table.get("protocol") == PREFIX
+
+
+def load_acp(user: Mapping[str, Mapping[str, object]], source: str) -> dict[str, AcpDescription]:
+    """Built-in descriptions with the user's on top, by name without `acp/`. Tables of other agents are left out. `source`
+    names the user's file in errors. Raises ProviderConfigurationError that names the agent and the key.
+    """
+    tables: dict[str, dict[str, object]] = {name: dict(table) for name, table in _builtin().items()}
+    for name, table in user.items():
+        if is_acp(table):
+            tables[name] = {**tables.get(name, {}), **table}
+    return {
+        name: _described(name, table, source if name in user else "built in")
+        for name, table in tables.items()
+    }
+
+
+def variables_of(agent: AcpDescription, environment: Mapping[str, str]) -> dict[str, str]:
+    """What an agent gets of the user's environment, and what is set for it."""
+    theirs = {
+        name: value
+        for name, value in environment.items()
+        if value and any(fnmatchcase(name, pattern) for pattern in agent.environment)
+    }
+    return {**theirs, **agent.set}
+
+
+@cache
+def _builtin() -> Mapping[str, Mapping[str, object]]:
+    return {
+        path.stem: tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(_BUILTIN.glob("*.toml"))
+    }
+
+
+def _described(name: str, table: Mapping[str, object], source: str) -> AcpDescription:
+    try:
+        description = msgspec.convert(table, AcpDescription)
+    except msgspec.ValidationError as error:
+        raise ProviderConfigurationError(f"{source}: [agents.{name}]: {error}") from None
+    problem = _problem(name, description)
+    if problem:
+        raise ProviderConfigurationError(f"{source}: [agents.{name}]: {problem}")
+    return description
+
+
+def _problem(name: str, description: AcpDescription) -> str:
+    if not _NAME.fullmatch(name):
+        return "a name is made of a-z, 0-9, '-', '_' and '.'"
+    if not description.command or not all(description.command):
+        return 'command must be a list of words, as ["my-agent", "--acp"]'
+    if description.start_s <= 0 or description.silence_s <= 0:
+        return "start_s and silence_s must be above 0"
+    for rule in description.failures:
+        try:
+            re.compile(rule.pattern)
+        except re.error as error:
+            return f"failures.pattern: {rule.pattern!r} is no regular expression: {error}"
+    return ""
