@@ -112,10 +112,11 @@ class AcpProvider:
         try:
             work = _Work(self._name, self._agent, sdk, process, self._grace, variables)
             return redaction.result(await work.carry_out(task, tell, ask, version=self._version))
-        except (
-            BaseExceptionGroup
-        ) as group:  # that there are tasks beside the conversation is not the caller's business
-            raise _first(group) from group
+        except BaseExceptionGroup as group:  # tasks beside the conversation are not the caller's business
+            fault = _first(group)
+            if isinstance(fault, errors.ProviderError):
+                fault.args = (redaction.text(str(fault)),)
+            raise fault from None
         finally:
             with anyio.CancelScope(shield=True):
                 await process.kill()

@@ -90,7 +90,7 @@ def permitted(call: dict[str, Any]) -> bool:
     said = ask("session/request_permission", toolCall=call, options=options)
     outcome = said.get("result", {}).get("outcome", {})
     kinds = {option["optionId"]: option["kind"] for option in options}
-    return bool(outcome.get("outcome") == "selected") and kinds[outcome["optionId"]].startswith("allow")
+    return outcome.get("outcome") == "selected" and bool(kinds[outcome["optionId"]].startswith("allow"))
 
 
 def turn(folder: Path, prompt: str) -> str:  # noqa: C901, PLR0912 - one branch for each way to misbehave
