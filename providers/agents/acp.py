@@ -116,7 +116,7 @@ class AcpProvider:
             fault = _first(group)
             if isinstance(fault, errors.ProviderError):
                 fault.args = (redaction.text(str(fault)),)
-            raise fault from None
+            raise fault from fault.__cause__
         finally:
             with anyio.CancelScope(shield=True):
                 await process.kill()
