@@ -259,6 +259,7 @@ def _agents(
         environment=environ,
         find=lambda name: find_program(name, environ.get("PATH", ""), forbidden),
         folder=settings.data_folder(environ),
+        own_version=VERSION,
     )
 
 

@@ -6,7 +6,7 @@ on us in `acp_client.py`.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
@@ -58,11 +58,15 @@ class AcpProvider:
         *,
         processes: ProcessPort,
         environment: Mapping[str, str],
+        check: Callable[[], Awaitable[None]] | None = None,
         grace: Grace | None = None,
         version: str = "",
     ) -> None:
-        """`name` is without `acp/`."""
+        """`name` is the agent's own, without `acp/`. `check` is awaited before each start and raises when the program is
+        not usable.
+        """
         self._name = name
+        self._check = check
         self._agent = agent
         self._argv = (program, *agent.command[1:])
         self._processes = processes
@@ -91,6 +95,8 @@ class AcpProvider:
         another protocol, no protocol at all), timeout (silent), a lost session. `ok` is false when the agent gave up its
         turn.
         """
+        if self._check is not None:
+            await self._check()
         sdk = await load_sdk()
         variables = variables_of(self._agent, self._environment)
         redaction = Redaction(variables)
@@ -111,7 +117,9 @@ class AcpProvider:
             raise acp_faults.missing(self._name, self._agent, error) from error
         try:
             work = _Work(self._name, self._agent, sdk, process, self._grace, variables)
-            return redaction.result(await work.carry_out(task, tell, ask, version=self._version))
+            with anyio.move_on_after(self._agent.limit_s):
+                return redaction.result(await work.carry_out(task, tell, ask, version=self._version))
+            raise acp_faults.too_long(self._name, self._agent.limit_s)
         except BaseExceptionGroup as group:  # tasks beside the conversation are not the caller's business
             fault = _first(group)
             if isinstance(fault, errors.ProviderError):

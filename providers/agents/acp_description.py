@@ -29,7 +29,8 @@ class AcpDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     are variables that it gets. `modes` are session modes by preference: the first that it offers is set; without one, its own
     default stays. `key_methods` says which of its ways to log in uses the key in a variable. `meta` goes with
     `session/new` as `_meta`. `own_files`, `resumes`, `reports_cost`: see `AgentProvider`. Times in seconds: `start_s` for
-    each step before the prompt, `silence_s` between two messages during it. `install` and `login` are mends.
+    each step before the prompt, `silence_s` between two messages during it, `limit_s` for the whole task. `install` and
+    `login` are mends; `minimum`: the oldest version that is used.
     """
 
     command: tuple[str, ...]
@@ -46,9 +47,15 @@ class AcpDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     resumes: bool = False
     reports_cost: bool = False
     version: tuple[str, ...] = ("--version",)
+    minimum: str = ""
     start_s: float = 90.0
     silence_s: float = 1_800.0
+    limit_s: float = 7_200.0
     failures: tuple[FailureRule, ...] = ()
+
+    @property
+    def program(self) -> str:
+        return self.command[0]
 
 
 def is_acp(table: Mapping[str, object]) -> bool:
@@ -57,7 +64,7 @@ def is_acp(table: Mapping[str, object]) -> bool:
 
 
 def load_acp(user: Mapping[str, Mapping[str, object]], source: str) -> dict[str, AcpDescription]:
-    """Built-in descriptions with the user's on top, by name without `acp/`. Tables of other agents are left out. `source`
+    """Built-in descriptions with the user's on top, by their names in a model id (`acp/NAME`). Tables of other agents are left out. `source`
     names the user's file in errors. Raises ProviderConfigurationError that names the agent and the key.
     """
     tables: dict[str, dict[str, object]] = {name: dict(table) for name, table in _builtin().items()}
@@ -65,7 +72,7 @@ def load_acp(user: Mapping[str, Mapping[str, object]], source: str) -> dict[str,
         if is_acp(table):
             tables[name] = {**tables.get(name, {}), **table}
     return {
-        name: _described(name, table, source if name in user else "built in")
+        f"{PREFIX}/{name}": _described(name, table, source if name in user else "built in")
         for name, table in tables.items()
     }
 
@@ -103,8 +110,8 @@ def _problem(name: str, description: AcpDescription) -> str:
         return "a name is made of a-z, 0-9, '-', '_' and '.'"
     if not description.command or not all(description.command):
         return 'command must be a list of words, as ["my-agent", "--acp"]'
-    if description.start_s <= 0 or description.silence_s <= 0:
-        return "start_s and silence_s must be above 0"
+    if min(description.start_s, description.silence_s, description.limit_s) <= 0:
+        return "start_s, silence_s and limit_s must be above 0"
     for rule in description.failures:
         try:
             re.compile(rule.pattern)

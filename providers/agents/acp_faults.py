@@ -73,6 +73,12 @@ def late(
     )
 
 
+def too_long(name: str, seconds: float) -> errors.ProviderError:
+    return errors.ProviderTimeoutError(
+        f"the ACP agent {name} took longer than {seconds:g} s and was stopped", retryable=False
+    )
+
+
 def lost(name: str, why: str) -> errors.ProviderError:
     return errors.SessionLostError(
         f"the ACP agent {name} cannot go on with its session: {why}", retryable=True

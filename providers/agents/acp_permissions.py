@@ -32,7 +32,7 @@ def request_of(call: ToolCall, folder: Path) -> PermissionRequest | None:
     paths = tuple(str(folder / path) for path in call.paths)
     if call.kind == "search" and not paths:
         paths = (str(folder),)
-    subject = call.command or (call.title if kind == "other" else "") or call.subject
+    subject = (call.title if kind == "other" else "") or call.subject
     return PermissionRequest(kind=kind, subject=subject, paths=paths)
 
 

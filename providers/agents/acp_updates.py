@@ -51,7 +51,10 @@ class ToolCall(msgspec.Struct):
 
     @property
     def subject(self) -> str:
-        return self.command or ", ".join(self.paths[:5]) or self.title or self.kind or "a tool without a name"
+        """The places of a command are where it runs, so its title says more."""
+        paths = ", ".join(self.paths[:5])
+        told = (self.title, paths) if self.kind == "execute" else (paths, self.title)
+        return self.command or told[0] or told[1] or self.kind or "a tool without a name"
 
 
 class Updates:
@@ -129,7 +132,8 @@ class Updates:
         call.learn(update)
         told: list[AgentEvent] = []
         over = call.status in _OVER
-        if not call.begun and (asks or over or call.command or call.paths or call.status != "pending"):
+        clear = call.command or (call.paths and call.kind != "execute") or call.status != "pending"
+        if not call.begun and (asks or over or clear):
             call.begun = True
             told.append(
                 AgentEvent(kind="tool", tool=call.kind or "tool", subject=call.subject, call_id=call.id)

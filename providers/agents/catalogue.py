@@ -12,10 +12,13 @@ from pathlib import Path
 import anyio
 
 from providers import errors
+from providers.agents.acp_description import PREFIX, AcpDescription, load_acp
 from providers.agents.command_agent import CommandAgent
 from providers.agents.description import AgentDescription, load_descriptions
 from providers.agents.printed_lines import plain
 from providers.base import AgentProvider, ProcessPort, ProviderProcess
+
+Description = AgentDescription | AcpDescription
 
 VERSION_LIMIT_S = 20.0
 _MOST = 64 * 1024
@@ -38,16 +41,18 @@ class AgentCatalogue:
 
     def __init__(
         self,
-        descriptions: Mapping[str, AgentDescription],
+        descriptions: Mapping[str, Description],
         *,
         processes: ProcessPort | None,
         environment: Mapping[str, str],
         find: Callable[[str], str | None],
         folder: Path,
+        own_version: str = "",
     ) -> None:
         """`folder`: where a program is asked for its version, outside every workspace. Without `processes`
-        nothing can be run, but everything be found.
+        nothing can be run, but everything be found. `own_version` is what agents are told of us.
         """
+        self._own_version = own_version
         self._descriptions = descriptions
         self._processes = processes
         self._environment = environment
@@ -64,12 +69,17 @@ class AgentCatalogue:
     def resolve(self, model: str) -> tuple[AgentProvider, str | None] | None:
         """See `AgentSource.resolve`."""
         name, slash, chosen = model.partition("/")
+        if name == PREFIX:
+            acp, slash, chosen = chosen.partition("/")
+            name = f"{PREFIX}/{acp}"
         description = self._descriptions.get(name)
         if description is None:
+            if name.startswith(f"{PREFIX}/"):
+                raise errors.ProviderConfigurationError(self._unknown(name))
             return None
         if slash and not chosen:
             raise errors.ProviderConfigurationError(f"{model!r} names no model: write {name} or {name}/MODEL")
-        if chosen and not description.model:
+        if chosen and isinstance(description, AgentDescription) and not description.model:
             raise errors.ProviderConfigurationError(
                 f"{name} takes no model by its name: set one in its own configuration, or give [agents.{name}] "
                 "a `model`"
@@ -108,7 +118,7 @@ class AgentCatalogue:
         for agent in agents:
             await agent.aclose()
 
-    def _made(self, name: str, description: AgentDescription) -> AgentProvider:
+    def _made(self, name: str, description: Description) -> AgentProvider:
         program = self._program(description)
         if program is None:
             raise errors.ProviderConfigurationError(_missing(name, description))
@@ -119,6 +129,18 @@ class AgentCatalogue:
                 if problem:
                     raise errors.ProviderConfigurationError(problem)
 
+        if isinstance(description, AcpDescription):
+            from providers.agents.acp import AcpProvider  # its modules are for who has such a task
+
+            return AcpProvider(
+                name.removeprefix(f"{PREFIX}/"),
+                description,
+                program,
+                processes=self._started_by(),
+                environment=self._environment,
+                check=check,
+                version=self._own_version,
+            )
         return CommandAgent(
             name,
             description,
@@ -128,22 +150,30 @@ class AgentCatalogue:
             check=check,
         )
 
+    def _unknown(self, name: str) -> str:
+        known = ", ".join(each for each in self._descriptions if each.startswith(f"{PREFIX}/"))
+        own = name.removeprefix(f"{PREFIX}/") or "NAME"
+        return (
+            f"there is no ACP agent {own!r}: known are {known}; a further one is [agents.{own}] with "
+            'protocol = "acp" and a command in your configuration'
+        )
+
     def _started_by(self) -> ProcessPort:
         return _NOWHERE if self._processes is None else self._processes
 
-    def _program(self, description: AgentDescription) -> str | None:
+    def _program(self, description: Description) -> str | None:
         if "/" not in description.program:
             return self._find(description.program)
         path = Path(description.program).expanduser()
         return str(path) if path.is_absolute() and path.is_file() else None
 
-    async def _version(self, name: str, description: AgentDescription, program: str) -> str:
+    async def _version(self, name: str, description: Description, program: str) -> str:
         async with self._asking:
             if program not in self._versions:
                 self._versions[program] = await self._ask_version(name, description, program)
             return self._versions[program]
 
-    async def _ask_version(self, name: str, description: AgentDescription, program: str) -> str:
+    async def _ask_version(self, name: str, description: Description, program: str) -> str:
         process = await self._started_by().start(
             [program, *description.version],
             cwd=self._folder,
@@ -186,9 +216,10 @@ class _NoProcesses:
         cwd: Path,
         env: Mapping[str, str],
         stdin: bool = False,
+        stderr: bool = False,
         purpose: str = "agent",
     ) -> ProviderProcess:
-        del cwd, env, stdin, purpose
+        del cwd, env, stdin, stderr, purpose
         raise errors.ProviderConfigurationError(f"{argv[0]} cannot be started from here")
 
 
@@ -203,26 +234,32 @@ def build_agents(
     environment: Mapping[str, str],
     find: Callable[[str], str | None],
     folder: Path,
+    own_version: str = "",
 ) -> AgentCatalogue:
     """The built-in agents and the user's own (`[agents.NAME]` of `source`). Raises ProviderConfigurationError."""
     return AgentCatalogue(
-        load_descriptions(user, source),
+        {**load_descriptions(user, source), **load_acp(user, source)},
         processes=processes,
         environment=environment,
         find=find,
         folder=folder,
+        own_version=own_version,
     )
 
 
-def _missing(name: str, description: AgentDescription) -> str:
+def _missing(name: str, description: Description) -> str:
     how = f"; {description.install}" if description.install else ""
+    own, keys = name, 'program = "/path/to/it"'
+    if isinstance(description, AcpDescription):
+        words = ", ".join(f'"{word}"' for word in ("/path/to/it", *description.command[1:]))
+        own, keys = name.removeprefix(f"{PREFIX}/"), f'protocol = "acp" and command = [{words}]'
     return (
         f"{name} is not installed: {description.program!r} was not found on PATH{how}, or name it: "
-        f'[agents.{name}] with program = "/path/to/it" in your configuration'
+        f"[agents.{own}] with {keys} in your configuration"
     )
 
 
-def _too_old(name: str, description: AgentDescription, version: str) -> str:
+def _too_old(name: str, description: Description, version: str) -> str:
     if not description.minimum or not version or _numbers(version) >= _numbers(description.minimum):
         return ""
     how = f" ({description.install})" if description.install else ""

@@ -108,11 +108,13 @@ class AgentDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 def load_descriptions(user: Mapping[str, Mapping[str, object]], source: str) -> dict[str, AgentDescription]:
-    """Built-in descriptions with the user's on top. `source` names the user's file in errors. Raises
+    """Built-in descriptions with the user's on top; tables with a `protocol` are not of this kind. `source` names the user's file in errors. Raises
     ProviderConfigurationError that names the agent and the key.
     """
     tables: dict[str, dict[str, object]] = {name: dict(table) for name, table in builtin_tables().items()}
     for name, table in user.items():
+        if "protocol" in table:
+            continue
         if not _NAME.fullmatch(name):
             raise ProviderConfigurationError(
                 f"{source}: [agents.{name}]: a name is made of a-z, 0-9, '-', '_' and '.'"

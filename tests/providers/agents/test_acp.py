@@ -305,7 +305,7 @@ async def test_the_sdk_is_loaded_for_a_task_and_not_before() -> None:
         "import sys\n"
         "from providers.agents.acp import AcpProvider\n"
         "from providers.agents.acp_description import load_acp\n"
-        "AcpProvider('claude', load_acp({}, '')['claude'], '/x', processes=None, environment={})\n"
+        "AcpProvider('claude', load_acp({}, '')['acp/claude'], '/x', processes=None, environment={})\n"
         "print(json.dumps(sorted(sys.modules)))\n"
     )
     done = await anyio.run_process([os.fspath(Path(os.sys.executable)), "-c", "import json\n" + code])  # type: ignore[attr-defined]
@@ -341,9 +341,16 @@ async def test_a_key_is_used_to_log_in_where_the_agent_wants_that(stage: Stage, 
 
 def test_every_built_in_agent_can_be_described_and_changed() -> None:
     known = load_acp({"claude": {"protocol": "acp", "command": ["/opt/claude-acp"]}}, "config.toml")
-    assert set(known) == {"claude", "codex", "copilot", "gemini", "opencode", "qwen"}
-    assert known["claude"].command == ("/opt/claude-acp",)
-    assert known["claude"].meta["claudeCode"]["options"] == {"settingSources": ["user"]}
+    assert {name.removeprefix("acp/") for name in known} == {
+        "claude",
+        "codex",
+        "copilot",
+        "gemini",
+        "opencode",
+        "qwen",
+    }
+    assert known["acp/claude"].command == ("/opt/claude-acp",)
+    assert known["acp/claude"].meta["claudeCode"]["options"] == {"settingSources": ["user"]}
     assert all(agent.install and agent.login and agent.own_files for agent in known.values())
 
 

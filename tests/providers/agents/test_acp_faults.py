@@ -144,6 +144,12 @@ async def test_a_silent_agent_is_given_up(stage: Stage, heard: Heard) -> None:
         await provider.run(stage.task(), on_event=heard.on_event, ask=heard.ask)
 
 
+async def test_a_task_has_a_limit_however_much_is_said(stage: Stage, heard: Heard) -> None:
+    provider = stage.provider({"silent": True}, limit_s=1.0, grace=Grace(0.2, 1))
+    with pytest.raises(errors.ProviderTimeoutError, match="took longer than 1 s"):
+        await provider.run(stage.task(), on_event=heard.on_event, ask=heard.ask)
+
+
 async def test_a_person_who_thinks_is_no_silence_of_the_agent(stage: Stage, heard: Heard) -> None:
     async def slow(request: Any) -> bool:
         await anyio.sleep(1.5)
