@@ -171,7 +171,9 @@ class LocalLauncher:
 class LocalProcess:
     """A started process; unless its standard error is asked for, that goes to a file without a name."""
 
-    def __init__(self, child: ChildProcess, errors: "IO[bytes] | None", end: Callable[[], Awaitable[int]]) -> None:
+    def __init__(
+        self, child: ChildProcess, errors: "IO[bytes] | None", end: Callable[[], Awaitable[int]]
+    ) -> None:
         self._child = child
         self._errors = errors
         self._end = end

@@ -78,9 +78,7 @@ async def test_the_model_of_an_id_is_given_on(stage: Stage) -> None:
 async def test_a_program_that_speaks_no_such_protocol(stage: Stage, heard: Heard) -> None:
     resolved = catalogue(stage, {}, "/usr/bin/true").resolve("acp/claude")
     assert resolved is not None
-    with pytest.raises(
-        errors.BadResponseError, match="ACP agent claude ended before its answer"
-    ):
+    with pytest.raises(errors.BadResponseError, match="ACP agent claude ended before its answer"):
         await resolved[0].run(stage.task(), on_event=heard.on_event, ask=heard.ask)
 
 
