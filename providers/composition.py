@@ -14,22 +14,26 @@ from providers.base import ModelProfile, ModelProvider, ProcessPort
 from providers.breaker import BreakingProvider, CircuitBreaker
 from providers.calibration import CalibratingProvider, Calibration
 from providers.config import ProvidersConfig
+from providers.key_stores import KeyStore, StoredKey
 from providers.limits import FIRST_WINDOW, CallLimiter, LimitedProvider
 from providers.price_table import PriceTable
 from providers.pricing import PricedProvider
 from providers.profiles import priced
 from providers.retry_budget import RetryBudgets
 from providers.usage import Usage
-from providers.vendors import Resolved
+from providers.vendors import Resolved, resolve_endpoint, wants_keyring
 
 if TYPE_CHECKING:
     from providers.http.delays import Headers
     from providers.http.endpoint import Endpoint
+    from providers.late_key import LateKey
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every provider of a process shares. `processes` may be missing: then no key command can run."""
+    """What every provider of a process shares. `processes` may be missing: then no key command can run. `key_found`
+    is told of keys that come later than the settings.
+    """
 
     config: ProvidersConfig
     environment: Mapping[str, str]
@@ -41,6 +45,15 @@ class Surroundings:
     prices: PriceTable
     calibration: Calibration
     budgets: RetryBudgets
+    keyring: KeyStore | None = None
+    editor_keys: KeyStore | None = None
+    key_found: Callable[[str], None] | None = None
+
+    def resolve(self, name: str) -> Resolved:
+        """Raises ProviderConfigurationError when the endpoint cannot be called as configured."""
+        asked = [self.keyring] if wants_keyring(name, self.config) else []
+        stores = [store for store in (*asked, self.editor_keys) if store is not None]
+        return resolve_endpoint(name, self.config, self.environment, stores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +103,7 @@ def make_endpoint(
     """Raises ProviderConfigurationError for a proxy or a key command that cannot be used."""
     from providers.http.endpoint import Endpoint
     from providers.http.proxies import proxy_for
-    from providers.key_command import KeyCommand
 
-    credential = None
-    if resolved.key_command:
-        if around.processes is None:
-            raise errors.ProviderConfigurationError(
-                f"the key command of {resolved.id} cannot be run here; set {resolved.place.key_setting}"
-            )
-        credential = KeyCommand(
-            resolved.key_command,
-            processes=around.processes,
-            folder=around.folder,
-            environment=around.environment,
-            place=resolved.place,
-            header=resolved.key_header,
-            scheme=resolved.key_scheme,
-        )
     return Endpoint(
         resolved.place,
         headers=resolved.headers,
@@ -114,8 +111,41 @@ def make_endpoint(
         proxy=proxy_for(resolved.place.url.replace("{model}", "model"), around.environment),
         query=resolved.settings.query,
         tls=resolved.tls,
-        credential=credential,
+        credential=_credential(resolved, around),
         observe=observe,
+    )
+
+
+def _credential(resolved: Resolved, around: Surroundings) -> "LateKey | None":
+    """What gives the key once it is needed; None where it is known, or none is wanted."""
+    if not resolved.key_command and not resolved.stores:
+        return None
+    from providers.late_key import LateKey
+
+    place = resolved.place
+    fetch: Callable[[], Awaitable[str]]
+    if resolved.key_command:
+        if around.processes is None:
+            raise errors.ProviderConfigurationError(
+                f"the key command of {resolved.id} cannot be run here; set {place.key_setting}"
+            )
+        from providers.key_command import KeyCommand
+
+        fetch = KeyCommand(
+            resolved.key_command,
+            processes=around.processes,
+            folder=around.folder,
+            environment=around.environment,
+            url=place.url,
+        )
+    else:
+        fetch = StoredKey(resolved.id, resolved.stores, url=place.url, setting=place.key_setting)
+    return LateKey(
+        fetch,
+        place=place,
+        header=resolved.key_header,
+        scheme=resolved.key_scheme,
+        noted=around.key_found,
     )
 
 

@@ -57,14 +57,15 @@ class EndpointSettings:
 
     `api` is one of `vendors.APIS`; None where the id of the endpoint is one. `base_url` may hold `{model}`. `form`:
     `vendor`, or how a cloud serves the same API (`azure`, `bedrock`, `vertex`). `key_command` is run for a key when
-    there is none. `key_header` and `key_scheme` replace how the API sends its key. Limits per minute are beside what
-    the server tells by itself.
+    there is none; with `keyring` the system's keyring is asked for one. `key_header` and `key_scheme` replace how the
+    API sends its key. Limits per minute are beside what the server tells by itself.
     """
 
     api: str | None = None
     base_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
     key_command: tuple[str, ...] = ()
+    keyring: bool = False
     key_header: str | None = None
     key_scheme: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -87,19 +88,18 @@ class CacheSettings:
 class ProvidersConfig:
     """Settings of all providers. A variable of the environment wins over the field of the same meaning.
 
-    `openai_api_key` never appears in the representation. `models` maps full ids (`openai/gpt-4o`) to what the
-    user says of them. `scripts` is a folder of `NAME.yaml` files or one such file, for `scripted/NAME`. `endpoints`
-    are by provider id: a known one is changed by it, any other name is a provider of the user's own. `tls` holds for
-    endpoints that name no files themselves. `record` names a file that all answers are written to, `replay` one that
-    they are read from: then no call is made.
+    `models` maps full ids (`openai/gpt-4o`) to what the user says of them. `scripts` is a folder of `NAME.yaml` files
+    or one such file, for `scripted/NAME`. `endpoints` are by provider id: a known one is changed by it (what is said
+    of `openai` holds for `openai-responses` too, until that has settings of its own), any other name is a provider of
+    the user's own. `tls` holds for endpoints that name no files themselves, `keyring` for all. `record` names a file
+    that all answers are written to, `replay` one that they are read from: then no call is made.
     """
 
-    openai_base_url: str | None = None
-    openai_api_key: str | None = field(default=None, repr=False)
     models: Mapping[str, ModelProfile] = field(default_factory=dict)
     scripts: Path | None = None
     endpoints: Mapping[str, EndpointSettings] = field(default_factory=dict)
     tls: TlsFiles | None = None
+    keyring: bool = False
     time_limits: TimeLimits = TimeLimits()
     retry: RetryPolicy = RetryPolicy()
     max_concurrent_calls: int = 64

@@ -1,7 +1,7 @@
 """A key that a command of the user's configuration prints, such as a company's sign-on or a cloud's token.
 
-The command runs when the first call needs it, and once more after a 401. Only the user's own configuration may
-name one: whoever builds the settings leaves out what a workspace says.
+Only the user's own configuration may name one: whoever builds the settings leaves out what a workspace says. When it is
+run is in `late_key.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,16 +12,13 @@ import anyio
 from providers import errors
 from providers.base import ProcessPort
 from providers.http.addresses import check_key
-from providers.http.failures import Place
 
 TIME_LIMIT_S = 30.0
 _MAX_OUTPUT = 64 * 1024
 
-Headers = Sequence[tuple[bytes, bytes]]
-
 
 class KeyCommand:
-    """An `endpoint.Credential`. `scheme` stands before the key in the header, e.g. `Bearer `."""
+    """Runs in `folder`, with the whole environment of its user. `url` is where the key is for, in messages."""
 
     def __init__(
         self,
@@ -30,48 +27,24 @@ class KeyCommand:
         processes: ProcessPort,
         folder: Path,
         environment: Mapping[str, str],
-        place: Place,
-        header: str = "authorization",
-        scheme: str = "Bearer ",
+        url: str,
     ) -> None:
         self._argv = tuple(argv)
         self._processes = processes
         self._folder = folder
         self._environment = environment
-        self._place = place
-        self._header = header.encode("ascii")
-        self._scheme = scheme
-        self._headers: Headers | None = None
-        self._running = anyio.Lock()
+        self._url = url
 
-    async def headers(self) -> Headers:
+    async def __call__(self) -> str:
         """Raises AuthenticationError when the command fails, ProviderConfigurationError when it cannot start or
         prints what is no key. What it printed is never shown.
         """
-        if self._headers is None:
-            async with self._running:
-                if self._headers is None:
-                    self._headers = self._as_headers(await self._run())
-        return self._headers
-
-    async def renew(self, used: Headers) -> bool:
-        """The calls that were refused together run the command once. False when it gives the same key again."""
-        async with self._running:
-            if self._headers == used:
-                self._headers = self._as_headers(await self._run())
-            return self._headers != used
-
-    def _as_headers(self, key: str) -> Headers:
-        self._place.secrets.append(key)
-        return ((self._header, f"{self._scheme}{key}".encode("ascii")),)
-
-    async def _run(self) -> str:
-        shown = self._argv[0] if self._argv else ""
+        shown = self._argv[0]
         try:
             process = await self._processes.start(self._argv, cwd=self._folder, env=self._environment)
         except Exception as error:
             raise errors.ProviderConfigurationError(
-                f"the key command {shown!r} for {self._place.url} cannot start: {error}"
+                f"the key command {shown!r} for {self._url} cannot start: {error}"
             ) from error
         output = b""
         code: int | None = None

@@ -50,8 +50,10 @@ class Recorder:
     """Appends calls to a file, one whole line at a time. A second process appends to the same file safely."""
 
     def __init__(self, path: Path) -> None:
+        """Raises ProviderConfigurationError when nothing can be written there: before any call is paid for."""
         self._path = path
         self._writing = anyio.Lock()
+        self._write(b"")
 
     async def append(self, call: RecordedCall) -> None:
         line = msgspec.json.encode(call) + b"\n"

@@ -6,7 +6,7 @@ use: importing this module loads no HTTP client, and building a registry opens n
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -15,9 +15,10 @@ from providers import errors, local_servers
 from providers.base import ModelProfile, ModelProvider, ProcessPort
 from providers.cache import CachedProvider, ResponseCache
 from providers.calibration import Calibration, Estimated
-from providers.composition import Composed, Surroundings, compose, make_endpoint
+from providers.composition import Composed, Surroundings, compose
 from providers.config import ProvidersConfig, RetryPolicy
 from providers.fallback import FallbackProvider
+from providers.key_stores import KeyStore, SystemKeyring
 from providers.local_servers import LocalServer
 from providers.messages import Request
 from providers.price_table import PriceTable
@@ -25,8 +26,9 @@ from providers.profiles import UNKNOWN_PROFILE
 from providers.recording import Recorder, Recording, RecordingProvider, ReplayingProvider
 from providers.retry import RetryingProvider
 from providers.retry_budget import RetryBudgets
-from providers.scripts import script_names, script_path
-from providers.vendors import APIS, VENDORS, known_providers, resolve_endpoint
+from providers.scripts import script_path
+from providers.survey import Survey
+from providers.vendors import APIS, VENDORS, known_providers
 
 PROVIDERS = (*APIS, "scripted")
 SEVERAL = ","
@@ -34,39 +36,6 @@ SEVERAL = ","
 QUICK_ATTEMPTS = 2
 QUICK_WAIT_S = 10.0
 QUICK_GIVE_UP_S = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderStatus:
-    """What was found of one provider, for `doctor`. Holds no key.
-
-    `ready`: calls can be made. `sources`: where each thing came from, as (what, where), e.g. ("key",
-    "OPENAI_API_KEY"). `problem` names what is missing or wrong and the mend; empty when ready.
-    """
-
-    name: str
-    ready: bool
-    address: str
-    sources: tuple[tuple[str, str], ...] = ()
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What a provider answered when its list of models was asked for. `error` is empty when it did."""
-
-    name: str
-    seconds: float
-    models: int = 0
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class UsableModel:
-    """A model that can be called now, by its full id, with what is known of it."""
-
-    id: str
-    profile: ModelProfile
 
 
 class Registry:
@@ -82,8 +51,14 @@ class Registry:
         rand: Callable[[], float],
         processes: ProcessPort | None = None,
         folder: Path | None = None,
+        editor_keys: KeyStore | None = None,
+        key_found: Callable[[str], None] | None = None,
     ) -> None:
         self._config = config
+        home = Path.home() if folder is None else folder
+        keyring = None
+        if processes is not None:
+            keyring = SystemKeyring(processes, folder=home, environment=environment)
         self._around = Surroundings(
             config,
             environment,
@@ -91,16 +66,20 @@ class Registry:
             monotonic,
             rand,
             processes,
-            Path.home() if folder is None else folder,
+            home,
             PriceTable(),
             Calibration(),
             RetryBudgets(monotonic),
+            keyring,
+            editor_keys,
+            key_found,
         )
+        self._survey = Survey(self._around, self._known)
         self._composed: dict[str, Composed] = {}
         self._scripted: dict[str, ModelProvider] = {}
         self._ready: dict[str, ModelProvider] = {}
         self._cache = ResponseCache(config.cache.max_bytes) if config.cache.max_bytes else None
-        self._recorder = None if config.record is None else Recorder(config.record)
+        self._recorder: Recorder | None = None
         self._recording: Recording | None = None
 
     def resolve(self, model_id: str) -> tuple[ModelProvider, str]:
@@ -145,39 +124,10 @@ class Registry:
         """Input tokens of a request, calibrated by what the provider has reported so far, with the error."""
         return self._around.calibration.estimate(model_id, request)
 
-    def configured(self) -> list[ProviderStatus]:
-        """What was found for each provider, ready or not, never the key."""
-        names = known_providers(self._config)
-        return [*(self._status(name) for name in names), self._scripted_status()]
-
-    async def probe(self, name: str) -> Probe:
-        """Asks a provider for its models, as `doctor --online` does. Never raises ProviderError."""
-        began = self._around.monotonic()
-        try:
-            models = await self._listed(name)
-        except errors.ProviderError as error:
-            return Probe(name, self._around.monotonic() - began, error=str(error))
-        return Probe(name, self._around.monotonic() - began, len(models))
-
-    async def usable_models(self) -> list[UsableModel]:
-        """The models of every ready provider, as their servers list them, with windows and prices; the scripted and
-        configured ones too. A provider that does not answer is left out (`probe` says why).
-        """
-        await self.load_tables_soon()
-        found = dict.fromkeys(self._config.models)
-        for status in self.configured():
-            if not status.ready or status.name == "scripted":
-                continue
-            try:
-                listed = await self._listed(status.name)
-            except errors.ProviderError:
-                continue
-            for model_id in listed:
-                found.setdefault(model_id)
-        scripts = self._config.scripts
-        if scripts is not None:
-            found.update(dict.fromkeys(f"scripted/{name}" for name in script_names(scripts)))
-        return [UsableModel(model_id, self.profile(model_id)) for model_id in sorted(found)]
+    @property
+    def survey(self) -> Survey:
+        """What of all providers can be used."""
+        return self._survey
 
     async def probe_local(self) -> list[LocalServer]:
         """Model servers that answer on loopback at well-known ports; takes under a second and never raises."""
@@ -242,7 +192,8 @@ class Registry:
         )
 
     def _finished(self, provider: ModelProvider) -> ModelProvider:
-        if self._recorder is not None:
+        if self._config.record is not None:
+            self._recorder = self._recorder or Recorder(self._config.record)
             provider = RecordingProvider(provider, self._recorder, monotonic=self._around.monotonic)
         return provider if self._cache is None else CachedProvider(provider, self._cache)
 
@@ -255,7 +206,7 @@ class Registry:
     def _endpoint(self, prefix: str) -> Composed:
         composed = self._composed.get(prefix)
         if composed is None:
-            resolved = resolve_endpoint(prefix, self._config, self._around.environment)
+            resolved = self._around.resolve(prefix)
             composed = compose(resolved, self._around, profiles=lambda name: self._known(prefix, name))
             self._composed[prefix] = composed
         return composed
@@ -290,7 +241,7 @@ class Registry:
         if prefix == "scripted" or prefix not in known_providers(self._config):
             return said
         try:
-            url = resolve_endpoint(prefix, self._config, self._around.environment).place.url
+            url = self._around.resolve(prefix).place.url
         except errors.ProviderConfigurationError:
             return said
         table = self._around.prices.profile(url, name)
@@ -299,51 +250,6 @@ class Registry:
         fields = {field: getattr(said, field) for field in ModelProfile.__struct_fields__}
         known = {field: value for field, value in fields.items() if value is not None}
         return msgspec.structs.replace(table, **known)
-
-    async def _listed(self, name: str) -> list[str]:
-        if name == "scripted":
-            scripts = self._config.scripts
-            return [] if scripts is None else [f"scripted/{script}" for script in script_names(scripts)]
-        from providers.http.listing import list_models
-
-        resolved = resolve_endpoint(name, self._config, self._around.environment)
-        endpoint = make_endpoint(resolved, self._around)
-        try:
-            listed = await list_models(endpoint, resolved.api)
-        finally:
-            await endpoint.aclose()
-        return [f"{name}/{each.name}" for each in listed]
-
-    def _status(self, name: str) -> ProviderStatus:
-        try:
-            resolved = resolve_endpoint(name, self._config, self._around.environment)
-        except errors.ProviderConfigurationError as error:
-            return ProviderStatus(name, False, self._address(name), problem=str(error))
-        return ProviderStatus(name, True, resolved.place.url, resolved.sources)
-
-    def _address(self, name: str) -> str:
-        """What was configured, however wrong."""
-        vendor = VENDORS.get(name)
-        settings = self._config.endpoints.get(name)
-        configured = settings.base_url if settings is not None else None
-        if vendor is not None:
-            configured = self._around.environment.get(vendor.url_variable) or configured
-            if configured is None and name in {"openai", "openai-responses"}:
-                configured = self._config.openai_base_url
-        return _without_credentials(configured or (vendor.default_url if vendor is not None else ""))
-
-    def _scripted_status(self) -> ProviderStatus:
-        scripts = self._config.scripts
-        if scripts is None:
-            return ProviderStatus("scripted", False, "", problem="no script is configured")
-        try:
-            names = script_names(scripts)
-        except errors.ProviderConfigurationError as error:
-            return ProviderStatus("scripted", False, str(scripts), problem=str(error))
-        if not names:
-            return ProviderStatus("scripted", False, str(scripts), problem=f"{scripts} holds no script")
-        found = tuple(("script", f"scripted/{name}") for name in names)
-        return ProviderStatus("scripted", True, str(scripts), found)
 
 
 def build_providers(
@@ -355,9 +261,12 @@ def build_providers(
     rand: Callable[[], float],
     processes: ProcessPort | None = None,
     folder: Path | None = None,
+    editor_keys: KeyStore | None = None,
+    key_found: Callable[[str], None] | None = None,
 ) -> Registry:
     """The registry of a process. `sleep` and `monotonic` in seconds, `rand` uniform in [0, 1). `processes` runs key
-    commands, in `folder` (without it the user's home). Opens nothing.
+    commands, in `folder` (without it the user's home), and asks the system's keyring. `editor_keys` is asked for keys
+    that are nowhere else; `key_found` is told of those that come later than the settings. Opens nothing.
     """
     return Registry(
         config,
@@ -367,6 +276,8 @@ def build_providers(
         rand=rand,
         processes=processes,
         folder=folder,
+        editor_keys=editor_keys,
+        key_found=key_found,
     )
 
 
@@ -381,9 +292,3 @@ def near(name: str, known: Sequence[str]) -> str:
 
     found = difflib.get_close_matches(name.lower(), known, n=1)
     return f"; did you mean {found[0]!r}?" if found else ""
-
-
-def _without_credentials(url: str) -> str:
-    """A refused URL may hold a password before its @."""
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme}{separator}…@{rest.rpartition('@')[2]}" if "@" in rest else url

@@ -4,13 +4,14 @@ Pure: values in, a resolved endpoint or an error that names the mend out. Nothin
 loaded beyond what checks a URL.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from providers import errors
 from providers.config import EndpointSettings, ProvidersConfig, TlsFiles
 from providers.http.addresses import MODEL, check_base_url, check_key, is_loopback
 from providers.http.failures import Place
+from providers.key_stores import KeyStore
 
 APIS = ("openai", "openai-responses", "anthropic", "google", "ollama")
 FORMS = {
@@ -72,6 +73,7 @@ VENDORS: Mapping[str, Vendor] = {
     ),
 }
 _DEFAULT_SOURCE = {False: "the vendor's own", True: "the usual port of this machine, not asked yet"}
+DEFAULT_SOURCES = frozenset(_DEFAULT_SOURCE.values())
 _CLOUD_KEYS = {
     "azure": ("AZURE_OPENAI_API_KEY", "api-key", ""),
     "bedrock": ("AWS_BEARER_TOKEN_BEDROCK", "authorization", "Bearer "),
@@ -82,7 +84,7 @@ _CLOUD_KEYS = {
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """An endpoint that can be called. `sources`: what was found where, never the key. `key_command` is to be run for
-    the key, which goes into `key_header` after `key_scheme`.
+    the key, or `stores` are to be asked for it; it goes into `key_header` after `key_scheme`.
     """
 
     id: str
@@ -96,6 +98,7 @@ class Resolved:
     sources: tuple[tuple[str, str], ...]
     key_header: str
     key_scheme: str
+    stores: tuple[KeyStore, ...] = ()
 
     @property
     def key_command(self) -> tuple[str, ...]:
@@ -107,11 +110,20 @@ def known_providers(config: ProvidersConfig) -> tuple[str, ...]:
     return (*APIS, *(name for name in config.endpoints if name not in APIS))
 
 
-def resolve_endpoint(name: str, config: ProvidersConfig, environment: Mapping[str, str]) -> Resolved:
-    """Raises ProviderConfigurationError when the endpoint cannot be called as configured."""
+def wants_keyring(name: str, config: ProvidersConfig) -> bool:
+    """Whether the user's configuration asks for the system's keyring."""
+    return config.keyring or _settings(name, config).keyring
+
+
+def resolve_endpoint(
+    name: str, config: ProvidersConfig, environment: Mapping[str, str], stores: Sequence[KeyStore] = ()
+) -> Resolved:
+    """`stores` are asked at the first call for a key that is nowhere else; a server that may do without is not.
+    Raises ProviderConfigurationError when the endpoint cannot be called as configured.
+    """
     settings = _settings(name, config)
     api = settings.api or name
-    where = f'providers."{name}"'
+    where = f"providers.{name}"
     if api not in APIS:
         raise errors.ProviderConfigurationError(
             f"{where} needs `api`: one of {', '.join(APIS)}" + (f", not {api!r}" if settings.api else "")
@@ -125,12 +137,18 @@ def resolve_endpoint(name: str, config: ProvidersConfig, environment: Mapping[st
     loopback = is_loopback(parts.hostname or "")
     key, key_setting, header, scheme = _key(name, api, settings, environment)
     sources = [("base URL", url_source)]
+    optional = loopback or _sends_own_key(settings)
+    asked = tuple(stores) if not optional or settings.keyring else ()
     if key is not None:
         check_key(key, setting=key_setting)
         sources.append(("key", key_setting))
+        asked = ()
     elif settings.key_command:
         sources.append(("key", f"the command {settings.key_command[0]!r}"))
-    elif not loopback and not _sends_own_key(settings):
+        asked = ()
+    elif asked:
+        sources.append(("key", f"{' or '.join(store.title for store in asked)}, at the first call"))
+    elif not optional:
         raise errors.ProviderConfigurationError(
             f"no key for {url}: set {key_setting} (any text where the server wants none), or point "
             f"{url_setting} at a server on this machine"
@@ -145,15 +163,26 @@ def resolve_endpoint(name: str, config: ProvidersConfig, environment: Mapping[st
         headers[_checked_header(field, value, where)] = value
     tls = settings.tls or config.tls
     return Resolved(
-        name, api, settings.form, place, headers, settings, tls, loopback, tuple(sources), header, scheme
+        name,
+        api,
+        settings.form,
+        place,
+        headers,
+        settings,
+        tls,
+        loopback,
+        tuple(sources),
+        header,
+        scheme,
+        asked,
     )
 
 
 def _settings(name: str, config: ProvidersConfig) -> EndpointSettings:
     settings = config.endpoints.get(name)
-    if settings is not None or name not in {"openai", "openai-responses"}:
-        return settings or EndpointSettings()
-    return EndpointSettings(base_url=config.openai_base_url, api_key=config.openai_api_key)
+    if settings is None and name == "openai-responses" and "openai" in config.endpoints:
+        settings = replace(config.endpoints["openai"], api=None)
+    return settings or EndpointSettings()
 
 
 def _url(
@@ -161,7 +190,7 @@ def _url(
 ) -> tuple[str, str, str]:
     """The base URL, what to change to mend it, and where it is from. Variables hold for the vendors' own ids only."""
     vendor = VENDORS[api]
-    field = f"{name.replace('-', '_')}_base_url of the configuration"
+    field = f"providers.{name}.base_url"
     variable = environment.get(vendor.url_variable) if name in APIS else None
     if variable:
         url, setting, source = variable, vendor.url_variable, vendor.url_variable
@@ -172,7 +201,7 @@ def _url(
     elif name in APIS:
         url, setting, source = vendor.default_url, vendor.url_variable, _DEFAULT_SOURCE[api == "ollama"]
     else:
-        raise errors.ProviderConfigurationError(f'providers."{name}" needs `base_url`')
+        raise errors.ProviderConfigurationError(f"providers.{name} needs `base_url`")
     url = url.rstrip("/")
     if settings.form == "vendor":
         for end in vendor.strip:
@@ -201,7 +230,7 @@ def _key(
     """The key, its place in words, the header that carries it and what stands before it there."""
     own = name in APIS
     candidates = [_CLOUD_KEYS[settings.form]] if settings.form in _CLOUD_KEYS else list(VENDORS[api].keys)
-    field = f"{name.replace('-', '_')}_api_key of the configuration"
+    field = f"providers.{name}.api_key"
     header, scheme = settings.key_header or candidates[0][1], candidates[0][2]
     if settings.key_header is not None:
         scheme = ""

@@ -6,7 +6,7 @@ Everything here is made for one workspace and one process, and ended by leaving 
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -36,14 +36,17 @@ from orchestration.workspace.snapshotter import LocalSnapshotter
 from orchestration.workspace.trust import TrustStore
 from orchestration.workspace.untouched import WorkspaceWatch
 from providers.agents.catalogue import AgentCatalogue, build_agents
-from providers.base import ModelProfile
-from providers.config import ProvidersConfig, RetryPolicy, TimeLimits
+from providers.base import ModelProfile, ProcessPort
+from providers.key_stores import KeyStore
 from providers.local_servers import LocalServer, probe_local
 from providers.profiles import UNKNOWN_PROFILE, profiles_from_settings
-from providers.registry import ProviderStatus, Registry, build_providers
+from providers.registry import Registry, build_providers
 from server.composition import ModelEntry, TrustWord
 from server.handshake import VERSION
-from server.settings import Settings, load, user_file
+from server.logs import hide
+from server.provider_settings import providers_config
+from server.settings import EditorSettings, Settings, load
+from server.settings_files import user_file
 
 SHADOW = "snapshots.git"
 PROCESSES = "processes"
@@ -72,9 +75,10 @@ async def open_engine(
     environ: Mapping[str, str],
     documents: EditorDocuments | None = None,
     interactive: bool = False,
+    editor_keys: KeyStore | None = None,
 ) -> AsyncIterator[EngineFront]:
     """The engine of one workspace. `trusted` may be asked anew at any time; `interactive`: somebody can
-    answer approvals. Raises ConfigurationError, WorkspaceError and JournalError, each with its mend.
+    answer approvals; `editor_keys`: where an editor keeps keys. Raises ConfigurationError, WorkspaceError and JournalError, each with its mend.
     """
     async with (
         open_ports(
@@ -84,6 +88,7 @@ async def open_engine(
             environ=environ,
             documents=documents,
             interactive=interactive,
+            editor_keys=editor_keys,
         ) as ports,
         Engine(ports) as engine,
     ):
@@ -99,6 +104,7 @@ async def open_ports(
     environ: Mapping[str, str],
     documents: EditorDocuments | None = None,
     interactive: bool = False,
+    editor_keys: KeyStore | None = None,
 ) -> AsyncIterator[EnginePorts]:
     """Everything an engine is given, without the engine. Parameters and errors as in `open_engine`."""
     asked: Callable[[], bool] = trusted if callable(trusted) else partial(bool, trusted)
@@ -106,7 +112,7 @@ async def open_ports(
         clock, ids, executor = SystemClock(), RandomIds(), ThreadExecutor()
         # What a killed predecessor left running, and nothing else.
         await executor.run(end_leftovers, stores.home / PROCESSES)
-        registry = _registry(settings, environ)
+        registry = build_registry(settings, environ, stores.launcher, editor_keys=editor_keys)
         agents = _agents(settings, environ, processes=stores.launcher, forbidden=(root,))
         stack.push_async_callback(agents.aclose)
         stack.push_async_callback(registry.aclose)
@@ -226,18 +232,27 @@ def check_model(
                 f"{agent[0].name} does not say what it costs, so --max-cost (budget.usd) cannot be kept; use --max-tokens"
             )
         return
-    registry = _registry(settings, environ)
+    registry = build_registry(settings, environ, _launcher(settings, environ))
     registry.resolve(model)
-    if max_cost is not None and registry.profile(model).prices is None:
+    if max_cost is None:
+        return
+    registry.load_tables()
+    if registry.profile(model).prices is None:
         raise ConfigurationError(
             f"the price of {model} is not known, so --max-cost (budget.usd) cannot be kept; use --max-tokens, or "
             f'give its prices in {user_file()}: [models."{model}"] with `input` and `output`'
         )
 
 
-def configured_providers(settings: Settings, environ: Mapping[str, str]) -> Sequence[ProviderStatus]:
-    """What the settings and the environment make usable."""
-    return _registry(settings, environ).configured()
+@asynccontextmanager
+async def open_providers(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator[Registry]:
+    """The providers without an engine, with what runs key commands and asks the system's keyring."""
+    async with AsyncExitStack() as stack:
+        launcher = _launcher(settings, environ)
+        stack.push_async_callback(launcher.aclose)
+        registry = build_registry(settings, environ, launcher)
+        stack.push_async_callback(registry.aclose)
+        yield registry
 
 
 async def local_servers() -> Sequence[LocalServer]:
@@ -263,38 +278,31 @@ def _agents(
     )
 
 
-def _registry(settings: Settings, environ: Mapping[str, str]) -> Registry:
+def build_registry(
+    settings: Settings,
+    environ: Mapping[str, str],
+    processes: ProcessPort,
+    *,
+    editor_keys: KeyStore | None = None,
+) -> Registry:
+    """Opens nothing and starts nothing. What starts for a key does so in the user's data folder."""
     clock = SystemClock()
     return build_providers(
-        _providers_config(settings),
+        providers_config(settings),
         environment=environ,
         sleep=clock.sleep,
         monotonic=clock.monotonic,
         rand=SystemRandomness().random,
+        processes=processes,
+        folder=settings.data_folder(environ),
+        editor_keys=editor_keys,
+        key_found=hide,
     )
 
 
-def _providers_config(settings: Settings) -> ProvidersConfig:
-    """What is not set keeps the provider's own default."""
-    given = settings.providers
-    limits = {
-        "connect": given.connect_s,
-        "first_token": given.first_token_s,
-        "between_tokens": given.between_tokens_s,
-        "whole_call": given.whole_call_s,
-    }
-    chosen = ProvidersConfig(
-        openai_base_url=given.openai_base_url,
-        openai_api_key=given.openai_api_key,
-        models=profiles_from_settings(settings.models),
-        scripts=given.scripts,
-        time_limits=TimeLimits(**{name: value for name, value in limits.items() if value is not None}),
-    )
-    if given.max_attempts is not None:
-        chosen = replace(chosen, retry=RetryPolicy(max_attempts=given.max_attempts))
-    if given.max_concurrent_calls is not None:
-        chosen = replace(chosen, max_concurrent_calls=given.max_concurrent_calls)
-    return chosen
+def _launcher(settings: Settings, environ: Mapping[str, str]) -> LocalLauncher:
+    folder = settings.data_folder(environ) / PROCESSES
+    return LocalLauncher(folder, RandomIds().new("process"), clock=SystemClock())
 
 
 class Served:
@@ -303,11 +311,12 @@ class Served:
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = os.environ if environ is None else environ
 
-    def settings(self, root: Path | None, editor: Mapping[str, object], trusted: TrustWord) -> Settings:
+    def settings(self, root: Path | None, editor: EditorSettings, trusted: TrustWord) -> Settings:
         settings = load(environ=self._environ, workspace=root, editor=editor)
-        if root is not None and self._trusted(root, trusted, settings):
-            return load(environ=self._environ, workspace=root, editor=editor, trusted=True)
-        return settings
+        if root is None or not self._trusted(root, trusted, settings):
+            return settings
+        approved = is_trusted(root, settings=settings, environ=self._environ)
+        return load(environ=self._environ, workspace=root, editor=editor, trusted=True, approved=approved)
 
     def open_engine(
         self, root: Path, documents: EditorDocuments, trusted: TrustWord, settings: Settings

@@ -4,14 +4,14 @@
 in a worker thread, so it may import what it likes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from orchestration.documents import EditorDocuments
-from server.settings import Settings
+from server.settings import EditorSettings, Settings
 
 if TYPE_CHECKING:
     from orchestration.engine import EngineFront  # the engine itself is imported after `initialize`
@@ -32,7 +32,7 @@ class ModelEntry:
 
 
 class Composition(Protocol):
-    def settings(self, root: Path | None, editor: Mapping[str, object], trusted: TrustWord) -> Settings:
+    def settings(self, root: Path | None, editor: EditorSettings, trusted: TrustWord) -> Settings:
         """All layers for a workspace. Raises ConfigurationError."""
 
     def open_engine(

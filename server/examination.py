@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from orchestration.errors import AntiphonError
-from server.settings import Settings, load, user_file
+from server.settings import Settings, load
+from server.settings_files import user_file
 
 _SMALL_DISK = 1 << 30
 _FULL_DISK = 100 << 20
@@ -31,10 +32,11 @@ class _Patient:
     root: Path | None
     settings: Settings
     environ: Mapping[str, str]
+    online: bool
 
 
-async def examine(workspace: str | None, environ: Mapping[str, str]) -> list[Check]:
-    """All checks in the order in which they are shown."""
+async def examine(workspace: str | None, environ: Mapping[str, str], *, online: bool = False) -> list[Check]:
+    """All checks in the order in which they are shown. `online`: providers are asked whether they answer."""
     checks = [_python()]
     root: Path | None = None
     from server.commands.workspace import resolved
@@ -44,7 +46,7 @@ async def examine(workspace: str | None, environ: Mapping[str, str]) -> list[Che
     except AntiphonError as error:
         checks.append(Check("workspace", "problem", str(error)))
     settings, found = _settings(root, environ)
-    patient = _Patient(root, settings, environ)
+    patient = _Patient(root, settings, environ, online)
     checks.append(found)
     for name, look in _LOOKS:
         try:
@@ -148,7 +150,8 @@ async def _trust(patient: _Patient) -> list[Check]:
 
 
 async def _models(patient: _Patient) -> list[Check]:
-    from server.app import check_model, configured_providers, local_servers
+    from server.app import local_servers
+    from server.provider_checks import provider_checks
 
     settings = patient.settings
     checks: list[Check] = []
@@ -159,19 +162,25 @@ async def _models(patient: _Patient) -> list[Check]:
             )
         )
     else:
-        check_model(settings.model, settings=settings, environ=patient.environ, max_cost=None)
-        checks.append(
-            Check("model", "ok", f"{settings.model} (from {settings.sources.get('model', 'the defaults')})")
-        )
-    for provider in configured_providers(settings, patient.environ):
-        sources = ", ".join(f"{what} from {where}" for what, where in provider.sources)
-        found = " · ".join(part for part in (provider.address, sources) if part) or "not configured"
-        state: Literal["ok", "remark"] = "ok" if provider.ready else "remark"
-        checks.append(Check(f"provider {provider.name}", state, found, provider.problem))
+        checks.append(_model(settings.model, patient))
+    checks += await provider_checks(settings, patient.environ, online=patient.online)
     for server in await local_servers():
         names = ", ".join(server.models[:3]) or "no models"
         checks.append(Check("local server", "ok", f"{server.kind} at {server.base_url}: {names}"))
     return checks
+
+
+def _model(model: str, patient: _Patient) -> Check:
+    """A model that cannot be used must not hide what was found of the providers."""
+    from providers.errors import ProviderError
+    from server.app import check_model
+
+    source = patient.settings.sources.get("model", "the defaults")
+    try:
+        check_model(model, settings=patient.settings, environ=patient.environ, max_cost=None)
+    except (AntiphonError, ProviderError) as error:
+        return Check("model", "problem", f"{model} (from {source})", str(error))
+    return Check("model", "ok", f"{model} (from {source})")
 
 
 _LOOKS: tuple[tuple[str, Callable[[_Patient], Awaitable[list[Check]]]], ...] = (

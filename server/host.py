@@ -68,7 +68,7 @@ class Host:
                     params = {"items": [{"section": "antiphon"}]}
                     answer = await self.client.ask("workspace/configuration", params)
                     if isinstance(answer, list) and answer and isinstance(answer[0], dict):
-                        self.session.editor_settings = {**self.client.profile.settings, **answer[0]}
+                        self.session.answered_settings(answer[0])
         except RpcError as error:
             logger.info("the client has no settings: %s", error)
         finally:

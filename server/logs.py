@@ -108,6 +108,12 @@ def begin() -> None:
     logging.getLogger("pygls").setLevel(logging.WARNING)
 
 
+def hide(secret: str) -> None:
+    """Of a key that came later than the settings: no line holds it from now on."""
+    if len(secret) >= _SHORTEST_SECRET:
+        _FORMATTER.hide([secret])
+
+
 def keep_file(folder: Path, level: str, secrets: Iterable[str] = ()) -> None:
     """Adds the rotating file below `folder`; a folder that cannot be written is said and does without."""
     _FORMATTER.hide(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)

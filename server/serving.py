@@ -107,8 +107,8 @@ def _composed(compose: Compose, session: Session) -> Composition:
         # Whoever opens a workspace is told; the log goes on without its file.
         logger.warning("settings: %s", error)
         return composition
-    key = settings.providers.openai_api_key
-    logs.keep_file(Path(settings.data_folder(os.environ), "logs"), settings.log_level, [key] if key else [])
+    folder = Path(settings.data_folder(os.environ), "logs")
+    logs.keep_file(folder, settings.log_level, settings.providers.secrets())
     for warning in settings.warnings:
         logger.warning("settings: %s", warning)
     return composition

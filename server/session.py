@@ -3,10 +3,11 @@ the message loop; everyone else gets frozen values.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from server.client_profile import ClientProfile, path_of
+from server.settings import EditorSettings
 from server.text_buffer import Change, LineChange, OpenText
 
 # Called after each change with the document and what changed by lines (empty: opened, saved or closed).
@@ -20,7 +21,11 @@ class Session:
         self._documents: dict[str, OpenText] = {}
         self._listeners: list[DocumentListener] = []
         self._trust: dict[str, bool] = {}
-        self.editor_settings = profile.settings
+        self.editor_settings = EditorSettings(profile.settings)
+
+    def answered_settings(self, settings: Mapping[str, object]) -> None:
+        """What the editor says when it is asked, or by itself later; it lies over what it said at its start."""
+        self.editor_settings = EditorSettings(self.profile.settings, settings)
 
     # --- documents -----------------------------------------------------------------------------------
 

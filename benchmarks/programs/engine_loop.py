@@ -48,7 +48,7 @@ async def main(chosen: argparse.Namespace) -> None:
     workspace = make_workspace(chosen.folder)
     settings = Settings(
         data_dir=chosen.folder / "data",
-        providers=ProviderSettings(openai_base_url=chosen.url, openai_api_key="bench"),
+        providers=ProviderSettings(endpoints={"openai": {"base_url": chosen.url, "api_key": "bench"}}),
     )
     async with open_engine(workspace, settings=settings, trusted=False, environ=os.environ) as engine:
         if chosen.warm:

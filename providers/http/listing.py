@@ -4,6 +4,7 @@ OpenAI-compatible servers (vLLM, LM Studio, gateways), llama.cpp's own propertie
 it elsewhere. A list that is asked for is a person's wish or a local server's first call, never a retry.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -36,16 +37,22 @@ _WINDOWS = (  # fields of one listed model, the served window before what the mo
     "inputTokenLimit",
     "n_ctx",
 )
+_OTHER_WORK = re.compile(
+    r"embed|^tts-|-tts\b|whisper|transcribe|dall-e|gpt-image|moderation|^sora|realtime|gpt-audio|^babbage-|^davinci-"
+)
 _OUTPUTS = ("max_output_tokens", "max_tokens", "max_completion_tokens", "outputTokenLimit")
 
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """A model as the server lists it. None: not said."""
+    """A model as the server lists it. None: not said. `answers`: it may take part in a conversation, as far as its
+    entry or its name tells (lists of vendors hold models for pictures, speech and embeddings too).
+    """
 
     name: str
     context_window: int | None = None
     max_output_tokens: int | None = None
+    answers: bool = True
 
 
 async def list_models(endpoint: Endpoint, api: str) -> list[ListedModel]:
@@ -112,12 +119,20 @@ def _models(payload: Any) -> Iterable[ListedModel]:
             continue
         name = entry.get("id") or entry.get("name") or entry.get("model")
         if isinstance(name, str) and name:
+            name = name.removeprefix("models/")
             meta = entry.get("meta") if isinstance(entry.get("meta"), dict) else {}
             yield ListedModel(
-                name.removeprefix("models/"),
+                name,
                 _first(entry, _WINDOWS) or _first(meta or {}, ("n_ctx",)),
                 _first(entry, _OUTPUTS),
+                _answers(name, entry.get("supportedGenerationMethods")),
             )
+
+
+def _answers(name: str, methods: Any) -> bool:
+    if isinstance(methods, list):  # Gemini says it
+        return "generateContent" in methods
+    return _OTHER_WORK.search(name.lower()) is None
 
 
 def _first(entry: dict[str, Any], names: Iterable[str]) -> int | None:

@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = {
     "review": "analyze the difference to a revision",
     "apply-edits": "apply edits of a model, read from standard input",
     "trust": "trust a workspace, or stop trusting it",
+    "models": "list the models that can be used now, with windows and prices",
     "doctor": "say what was found and what is missing",
     "gc": "remove old runs and what nothing refers to any more",
     "demo": "see a whole run without a key, in a folder of its own",

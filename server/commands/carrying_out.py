@@ -13,7 +13,7 @@ from server.commands.engine import log_to_file, refused
 from server.commands.invocation import Invocation
 from server.commands.watch import Watch
 from server.settings import Settings
-from server.settings_keys import Value
+from server.settings_checks import Value
 from server.terminal.following import finished_json
 from server.terminal.questions import ask
 from server.terminal.summary import summary
@@ -33,8 +33,11 @@ async def trusted_or_asked(
         )
         return settings, False
     from server.app import set_trust
+    from server.commands.trust import workspace_addresses
 
     terminal.say((f"{root} is not trusted yet.", "bold yellow"))
+    for name, url in workspace_addresses(root, invocation.environ).items():
+        terminal.say((f"It wants calls of {name}, with its key, to go to {url}.", "bold yellow"))
     terminal.say("Tests and commands of this workspace would run with your rights (sandbox: none).")
     chosen = await ask(terminal, ("Trust it?",), {"o": "once", "a": "always", "n": "no"})
     if chosen == "a":

@@ -6,6 +6,7 @@ from server.commands.invocation import Invocation, workspace_options
 
 EXAMPLES = """  antiphon doctor
   antiphon doctor --workspace ~/src/parser
+  antiphon doctor --online                 ask every provider whether it answers
   antiphon doctor --json | jq '.checks[] | select(.state == "problem")'
 
 Exit code 1: at least one problem. Remarks do not count as problems.
@@ -14,17 +15,23 @@ _MARKS = {"ok": ("✔", "+", "green"), "remark": ("!", "!", "yellow"), "problem"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--online", action="store_true", help="ask the providers that are set up whether they answer"
+    )
     workspace_options(parser)
 
 
 def execute(invocation: Invocation) -> int:
+    from functools import partial
+
     import anyio
 
     from server.examination import examine
     from server.terminal.lines import line, wrapped
 
     terminal = invocation.terminal
-    checks = anyio.run(examine, invocation.args.workspace, invocation.environ)
+    look = partial(examine, invocation.args.workspace, invocation.environ, online=invocation.args.online)
+    checks = anyio.run(look)
     sound = all(check.state != "problem" for check in checks)
     terminal.emit(
         {

@@ -18,11 +18,10 @@ T = TypeVar("T")
 
 def log_to_file(settings: Settings, environ: Mapping[str, str]) -> None:
     """The engine's log goes beside the server's; a terminal is for its user."""
-    key = settings.providers.openai_api_key
     keep_file(
         settings.data_folder(environ) / "logs",
         settings.log_level,
-        [*secret_values(environ), *([key] if key else [])],
+        [*secret_values(environ), *settings.providers.secrets()],
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from server.settings import Settings, load
-from server.settings_keys import Value
+from server.settings_checks import Value
 from server.terminal.terminal import Terminal
 
 

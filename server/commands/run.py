@@ -8,7 +8,7 @@ from orchestration.errors import ConfigurationError, UsageError
 from server.commands.invocation import Invocation, workspace_options
 from server.commands.workspace import require_writable
 from server.settings import Settings
-from server.settings_keys import Value
+from server.settings_checks import Value
 
 if TYPE_CHECKING:
     from server.commands.plan_file import PlanFile
@@ -18,6 +18,8 @@ EXAMPLES = """  antiphon run "Make the failing tests pass"
   antiphon run --plan-file plan.yaml --max-parallel 4 --approval auto --trust
   antiphon run "Translate the README" --plan confirm
   antiphon run "Mend the parser" --json | jq -r .type
+  antiphon run "Mend the parser" --model openai/gpt-5,anthropic/claude-x
+  antiphon run "Mend the parser" --record ~/parser.jsonl
 
 The exit code is 0 when every task merged with all gates passed; 1 with dead
 letters, blocked or unrun gates, a used-up budget or a failed plan; 2 for usage
@@ -37,7 +39,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run_options(parser: argparse.ArgumentParser) -> None:
     """What `run` and `resume` share."""
-    parser.add_argument("--model", metavar="PROVIDER/NAME", help="for example openai/gpt-4.1")
+    parser.add_argument(
+        "--model",
+        metavar="PROVIDER/NAME",
+        help="for example openai/gpt-4.1; several with commas: the next answers when one cannot",
+    )
     parser.add_argument("--plan", choices=("auto", "confirm"), help="`confirm` shows the plan and waits")
     parser.add_argument("--max-parallel", metavar="N", help="tasks at work at once (default 8)")
     parser.add_argument("--max-cost", metavar="USD", help="end the run at this cost; needs known prices")
@@ -53,6 +59,10 @@ def run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept", choices=("none", "all"), default="none", help="`all` accepts every hunk at the end"
     )
+    parser.add_argument(
+        "--record", metavar="FILE", help="write what the models answer to FILE, for a replay without them"
+    )
+    parser.add_argument("--replay", metavar="FILE", help="let FILE answer for the models; no request is made")
     parser.add_argument("--trust", action="store_true", help="trust this workspace for this one command")
     workspace_options(parser)
 
@@ -67,7 +77,13 @@ def flags(args: argparse.Namespace) -> dict[str, Value | None]:
         "review": args.review,
         "budget.usd": args.max_cost,
         "budget.tokens": args.max_tokens,
+        "providers.record": _absolute(args.record),
+        "providers.replay": _absolute(args.replay),
     }
+
+
+def _absolute(path: str | None) -> str | None:
+    return None if path is None else str(Path(path).absolute())
 
 
 def execute(invocation: Invocation) -> int:

@@ -1,8 +1,12 @@
 """`antiphon trust`: lets tests and commands of a workspace run, until the files it rests on change."""
 
 import argparse
+from collections.abc import Mapping
+from pathlib import Path
 
 from server.commands.invocation import Invocation, workspace_options
+from server.settings import load
+from server.settings_files import WORKSPACE_FILE
 
 EXAMPLES = """  antiphon trust
   antiphon trust --workspace ~/src/parser
@@ -11,8 +15,9 @@ EXAMPLES = """  antiphon trust
   antiphon trust --list
 
 Trusting means: gates may run this workspace's tests, agents' commands may run
-as your approval says, and its `.antiphon/config.toml` may name commands and a
-model. It never lets a workspace raise rights.
+as your approval says, and its `.antiphon/config.toml` may name commands, a model
+and the address that a provider's calls and key go to (shown here). It never lets
+a workspace raise rights.
 """
 
 
@@ -40,14 +45,24 @@ def execute(invocation: Invocation) -> int:
     changed = not trusted and any(
         grant.root == str(root) for grant in trust_store(settings, invocation.environ).list()
     )
-    terminal.emit({"workspace": str(root), "trusted": trusted, "changed": changed})
+    addresses = workspace_addresses(root, invocation.environ)
+    terminal.emit({"workspace": str(root), "trusted": trusted, "changed": changed, "addresses": addresses})
     terminal.say(str(root), " is ", ("trusted", "green") if trusted else ("not trusted", "yellow"))
+    for name, url in addresses.items():
+        goes = "go" if trusted else "would go"
+        terminal.say((f"calls of {name}, with its key, {goes} to {url}", "yellow"))
     if changed:
         terminal.say(
             "It was, but files that can start something have changed since (.antiphon, tool servers); look at",
             " them, then `antiphon trust` again.",
         )
     return int(args.show and not trusted)
+
+
+def workspace_addresses(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Where the workspace's own file sends the calls of providers, once it is trusted."""
+    settings = load(environ=environ, workspace=root, trusted=True)
+    return settings.addresses_from(str(root / WORKSPACE_FILE))
 
 
 def _list(invocation: Invocation) -> int:

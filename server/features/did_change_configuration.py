@@ -16,4 +16,4 @@ async def handle(host: Host, params: Any) -> None:
     if isinstance(settings, dict):
         ours = settings.get("antiphon", settings)
         if isinstance(ours, dict):
-            host.session.editor_settings = {**host.client.profile.settings, **ours}
+            host.session.answered_settings(ours)

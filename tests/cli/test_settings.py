@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from orchestration.errors import ConfigurationError
-from server.settings import Settings, load
-from server.settings_keys import KEYS, Value
+from server.provider_keys import FIELDS
+from server.settings import EditorSettings, Settings, load
+from server.settings_checks import Value
+from server.settings_keys import KEYS
 
 
 class Layers:
@@ -37,7 +39,7 @@ class Layers:
             environ=environ or {},
             workspace=self.workspace,
             trusted=trusted,
-            editor=editor,
+            editor=None if editor is None else EditorSettings(editor),
             flags=flags,
             user=self.user,
         )
@@ -105,7 +107,7 @@ def test_every_section_arrives_with_its_type(layers: Layers, tmp_path: Path) -> 
     assert settings.quality.test_command == ("pytest", "-q", "a b")
     assert settings.quality.setup_command == ("make", "setup")
     assert settings.quality.analyzers is False
-    assert settings.providers.openai_base_url == "http://localhost:8080/v1"
+    assert settings.providers.endpoints["openai"]["base_url"] == "http://localhost:8080/v1"
     assert settings.providers.scripts == tmp_path
     assert settings.providers.connect_s == 1.0
     assert settings.dependency_folders == ("vendor/js",)
@@ -186,7 +188,6 @@ def test_a_workspace_may_only_lower_rights(
 @pytest.mark.parametrize(
     "content",
     [
-        '[providers.openai]\nbase_url = "http://evil.example"',
         '[providers.openai]\napi_key = "sk-1"',
         'data_dir = "/var/elsewhere"',
         '[providers.scripted]\nscripts = "/var/elsewhere"',
@@ -194,7 +195,7 @@ def test_a_workspace_may_only_lower_rights(
         '[models."openai/x"]\ninput = 0.0\noutput = 0.0',
     ],
 )
-def test_urls_keys_prices_and_folders_never_come_from_a_workspace(
+def test_keys_prices_and_folders_never_come_from_a_workspace(
     layers: Layers, *, content: str, trusted: bool
 ) -> None:
     settings = layers.load(workspace=content, trusted=trusted)
@@ -272,3 +273,4 @@ def test_an_editor_speaks_camel_case_and_has_keys_of_its_own(layers: Layers) -> 
 def test_every_key_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
     assert [key for key in KEYS if f"`{key}`" not in page] == []
+    assert [field for field in FIELDS if f"`{field}`" not in page] == []

@@ -92,7 +92,7 @@ def test_headers_that_cannot_be_are_refused(headers: dict[str, str]) -> None:
     config = ProvidersConfig(
         endpoints={"mine": EndpointSettings(api="openai", base_url="http://127.0.0.1:1/v1", headers=headers)}
     )
-    with pytest.raises(errors.ProviderConfigurationError, match=r'providers\."mine"'):
+    with pytest.raises(errors.ProviderConfigurationError, match=r"providers\.mine"):
         resolve_endpoint("mine", config, {})
 
 

@@ -58,7 +58,7 @@ def test_resolving_a_model_loads_no_http_client() -> None:
         "registry = build_providers(ProvidersConfig(), environment={'OPENAI_API_KEY': 'sk-x'},"
         " sleep=asyncio.sleep, monotonic=time.monotonic, rand=random.random)\n"
         "registry.resolve('openai/gpt-x')\n"
-        "registry.configured()"
+        "registry.survey.configured()"
     )
     assert "providers.http.openai_chat" in modules
     assert not modules.intersection(set(HEAVY) - {"ssl"})  # asyncio itself loads ssl

@@ -330,11 +330,14 @@ async def test_providers_are_tested_on_request_and_models_listed() -> None:
             models={"mine/a": ModelProfile(4096, None, Prices(1.0, 2.0))},
         )
         providers = registry(config, OLLAMA_HOST="127.0.0.1:1")
-        well, ill, bare = [await providers.probe(name) for name in ("mine", "ollama", "openai")]
-        models = await providers.usable_models()
+        well, ill, bare = [await providers.survey.probe(name) for name in ("mine", "ollama", "openai")]
+        usable = await providers.survey.usable()
+        one = await providers.survey.usable("ollama")
         await providers.aclose()
     assert (well.models, well.error) == (2, "")
     assert "cannot be reached" in ill.error
     assert "set OPENAI_API_KEY" in bare.error
-    assert [model.id for model in models] == ["mine/a", "mine/b"]
-    assert models[0].profile.context_window == 4096
+    assert [model.id for model in usable.models] == ["mine/a", "mine/b"]
+    assert usable.models[0].profile.context_window == 4096
+    assert [probe.name for probe in usable.silent] == [probe.name for probe in one.silent] == ["ollama"]
+    assert one.models == ()

@@ -5,9 +5,10 @@ import pytest
 
 from providers import errors
 from providers.base import ModelProfile, Prices
-from providers.config import ProvidersConfig
+from providers.config import EndpointSettings, ProvidersConfig
 from providers.messages import Request, user
-from providers.registry import ProviderStatus, Registry, build_providers
+from providers.registry import Registry, build_providers
+from providers.survey import ProviderStatus
 from tests.providers.chat import HELLO, KEY, ask
 from tests.providers.virtual_time import VirtualTime
 from tests.providers.wire_server import Exchange, plain, wire_server
@@ -22,6 +23,10 @@ def registry(config: ProvidersConfig | None = None, **environment: str) -> Regis
         monotonic=time.monotonic,
         rand=lambda: 0.5,
     )
+
+
+def keyed(key: str) -> ProvidersConfig:
+    return ProvidersConfig(endpoints={"openai": EndpointSettings(api_key=key)})
 
 
 async def hello(exchange: Exchange) -> None:
@@ -83,11 +88,11 @@ def test_what_cannot_be_resolved_names_the_mend(model_id: str, says: str) -> Non
 
 @pytest.mark.parametrize("key", ["sk-abc\n", "sk abc", "sk-abc\r\n", "sk-äbc", "\tsk"])
 def test_a_key_that_no_header_carries_is_refused_without_showing_it(key: str) -> None:
-    for providers in (registry(OPENAI_API_KEY=key), registry(ProvidersConfig(openai_api_key=key))):
+    for providers in (registry(OPENAI_API_KEY=key), registry(keyed(key))):
         with pytest.raises(errors.ProviderConfigurationError, match="copy it anew") as raised:
             providers.resolve("openai/x")
-        assert "abc" not in str(raised.value) + repr(providers.configured())
-        assert "openai_api_key" in str(raised.value).lower()
+        assert "abc" not in str(raised.value) + repr(providers.survey.configured())
+        assert ("OPENAI_API_KEY" in str(raised.value)) or ("providers.openai.api_key" in str(raised.value))
 
 
 @pytest.mark.parametrize(
@@ -115,26 +120,31 @@ def test_a_base_url_that_cannot_be_is_named_with_its_setting(url: str, says: str
 
 
 def test_the_environment_wins_over_the_configuration_and_empty_is_not_set() -> None:
-    config = ProvidersConfig(openai_base_url="http://10.0.0.1/v1", openai_api_key=KEY)
-    assert registry(config).configured()[0] == ProviderStatus(
+    config = ProvidersConfig(
+        endpoints={"openai": EndpointSettings(base_url="http://10.0.0.1/v1", api_key=KEY)}
+    )
+    assert registry(config).survey.configured()[0] == ProviderStatus(
         "openai",
         ready=True,
         address="http://10.0.0.1/v1",
         sources=(
-            ("base URL", "openai_base_url of the configuration"),
-            ("key", "openai_api_key of the configuration"),
+            ("base URL", "providers.openai.base_url"),
+            ("key", "providers.openai.api_key"),
         ),
+        chosen=True,
     )
-    overridden = registry(config, OPENAI_BASE_URL="http://10.0.0.2/v1", OPENAI_API_KEY="").configured()[0]
+    overridden = registry(
+        config, OPENAI_BASE_URL="http://10.0.0.2/v1", OPENAI_API_KEY=""
+    ).survey.configured()[0]
     assert overridden.address == "http://10.0.0.2/v1"
     assert overridden.sources == (
         ("base URL", "OPENAI_BASE_URL"),
-        ("key", "openai_api_key of the configuration"),
+        ("key", "providers.openai.api_key"),
     )
 
 
 def test_what_is_missing_is_said_and_no_key_shown() -> None:
-    missing = registry().configured()
+    missing = registry().survey.configured()
     assert [(status.name, status.ready) for status in missing] == [
         ("openai", False),
         ("openai-responses", False),
@@ -147,10 +157,10 @@ def test_what_is_missing_is_said_and_no_key_shown() -> None:
     assert missing[0].address == "https://api.openai.com/v1"
     for providers in (
         registry(OPENAI_API_KEY=KEY),
-        registry(ProvidersConfig(openai_api_key=KEY)),
+        registry(keyed(KEY)),
         registry(OPENAI_API_KEY=KEY, OPENAI_BASE_URL=f"http://user:{KEY}@host/v1"),
     ):
-        assert KEY not in repr(providers.configured()) + repr(providers._config)
+        assert KEY not in repr(providers.survey.configured()) + repr(providers._config)
 
 
 async def test_scripts_are_found_by_name_in_a_folder_or_as_a_file(tmp_path: Path) -> None:
@@ -161,7 +171,7 @@ async def test_scripts_are_found_by_name_in_a_folder_or_as_a_file(tmp_path: Path
         providers = registry(ProvidersConfig(scripts=scripts))
         provider, name = providers.resolve("scripted/demo")
         assert (await provider.complete(Request(name, (user("x"),)))).message.text == "hi"
-    status = registry(ProvidersConfig(scripts=tmp_path)).configured()[-1]
+    status = registry(ProvidersConfig(scripts=tmp_path)).survey.configured()[-1]
     assert status.ready
     assert status.sources == (("script", "scripted/broken"), ("script", "scripted/demo"))
     with pytest.raises(errors.ProviderConfigurationError, match=r"broken\.yml is not valid YAML"):
@@ -169,7 +179,7 @@ async def test_scripts_are_found_by_name_in_a_folder_or_as_a_file(tmp_path: Path
     with pytest.raises(errors.ProviderConfigurationError, match="did you mean 'demo'"):
         registry(ProvidersConfig(scripts=tmp_path)).resolve("scripted/demos")
     nowhere = registry(ProvidersConfig(scripts=tmp_path / "none"))
-    assert not nowhere.configured()[-1].ready
+    assert not nowhere.survey.configured()[-1].ready
 
 
 async def test_a_script_keeps_its_place_between_resolutions(tmp_path: Path) -> None:
