@@ -15,9 +15,9 @@ EXAMPLES = """  antiphon trust
   antiphon trust --list
 
 Trusting means: gates may run this workspace's tests, agents' commands may run
-as your approval says, and its `.antiphon/config.toml` may name commands, a model
-and the address that a provider's calls and key go to (shown here). It never lets
-a workspace raise rights.
+as your approval says, and its `.antiphon/config.toml` may name commands, a
+model and the address that a provider's calls and key go to (shown here). It
+never lets a workspace raise rights.
 """
 
 
