@@ -66,6 +66,7 @@ class Check:
         self._others: dict[str, Case] = {}
         self._no_result: tuple[SessionResult, list[str]] | None = None
         self._notes: list[str] = []
+        self._late: set[str] = set()
         self._before_known: dict[str, dict[str, ByOutcome]] = {}
         self._unsteady = 0
 
@@ -152,7 +153,7 @@ class Check:
         if self._no_result is not None:
             raise await self._no_end(*self._no_result)
         self._doubt(worse, before)
-        return self._summary()
+        return self._summary(before if isinstance(before, dict) else {})
 
     def _counts(self, case: Case, before: Mapping[str, CaseOutcome] | str) -> bool:
         """True when a test that does not pass now is the change's doing."""
@@ -168,6 +169,10 @@ class Check:
         if failed and isinstance(before, str):
             why = f"{counted(len(failed), 'test')} failed, and what they did before is not known: {before}"
             raise Verdict(report("not_run", why))
+        late = [case for case in failed if case.path in self._late and case.id not in before]
+        if late:
+            why = f"{counted(len(late), 'test')} failed, and the time did not suffice to see what they did before"
+            raise Verdict(report("not_run", f"{why}: {_names(late)}"))
         if failed and self._plan.whole:
             raise Verdict(report("not_run", "the test command fails on the base, too"))
 
@@ -209,13 +214,17 @@ class Check:
         others = (case for case in self.seen.values() if case.path not in whole)
         return Learned(results=results, counts=counts, passed=passes(others))
 
-    def _summary(self) -> str:
+    def _summary(self, before: Mapping[str, CaseOutcome]) -> str:
         outcomes = [case.outcome for case in self._others.values()]
+        failed = [case for case in self._others.values() if case.outcome == "failed"]
+        old = sum("failed" in {before.get(case.id), before.get(case.path)} for case in failed)
         parts = [f"{counted(self._own_passed, 'own test')} passed"] if self._own_passed else []
         if passed := outcomes.count("passed"):
             parts.append(f"{counted(passed, 'other test')} passed")
-        if failed := outcomes.count("failed"):
-            parts.append(f"{failed} failed before, too")
+        if old:
+            parts.append(f"{old} failed before, too")
+        if unknown := len(failed) - old:
+            parts.append(f"{unknown} failed that had no result before")
         if self._unsteady:
             parts.append(f"{self._unsteady} passed only when run once more")
         return "; ".join([*parts, *self._notes]) or "no test had a result"
@@ -263,8 +272,7 @@ class Check:
         }
         outcomes = {case_id: outcome for its in results.values() for case_id, outcome in its.outcomes.items()}
         left = [path for path in known if not any(is_below(case_id, path) for case_id in outcomes)]
-        if left and not problems:
-            self._notes.append(f"{counted(len(left), 'file')} had no result before within the time")
+        self._late.update(path for path in known if path not in results or not results[path].whole)
         return problems[0] if problems and left else outcomes
 
     async def _again(

@@ -16,7 +16,11 @@ from orchestration.errors import AntiphonError
 from orchestration.quality.gates import GateContext
 from orchestration.quality.processes import Processes, scratch_folder
 from orchestration.quality.runners.contract import Batch, Bench, Case, Ran, Runner, Target, runner_of
+from orchestration.quality.runners.report import HUNG
 from orchestration.quality.tree_view import TreeView
+
+_HANGING_SHARE = 0.45
+"""Of a process's time limit: who had less of it may only have been slow."""
 
 
 @dataclass(slots=True)
@@ -94,7 +98,7 @@ class Session:
                 if left <= 0:
                     return
                 began = clock.monotonic()
-                job.ran = await self._run_job(job, left)
+                job.ran = _sure(await self._run_job(job, left), each)
                 budget.used += clock.monotonic() - began
 
     async def _run_job(self, job: "_Job", limit_s: float) -> Ran:
@@ -137,6 +141,19 @@ class _Budget:
 
     def left(self, most: float) -> float:
         return most if self.limit_s is None else min(most, self.limit_s - self.used)
+
+
+def _sure(ran: Ran, timeout_s: float) -> Ran:
+    """Without tests that hung, where the time of the whole was too short to say so of one test."""
+    sure = tuple(
+        case
+        for case in ran.cases
+        if not case.output.startswith(HUNG) or case.seconds >= timeout_s * _HANGING_SHARE
+    )
+    if len(sure) == len(ran.cases):
+        return ran
+    why = ran.problem or f"the time for tests was used up; {len(sure)} had a result by then"
+    return replace(ran, cases=sure, problem=why, slow=True, said=ran.said or why)
 
 
 def _joined(jobs: Sequence[_Job], budget: _Budget) -> SessionResult:

@@ -177,6 +177,48 @@ async def test_what_only_breaks_together_becomes_a_repair(bench: Trusted) -> Non
     assert (state.end, state.exit_code) == ("completed", 0), state.reasons
 
 
+async def test_what_parses_only_apart_becomes_a_repair(bench: Trusted) -> None:
+    """A body of two statements of which each task takes away one; without trust, since nothing is started."""
+    lines = ["def f():", "    one = 1", *(f"    # {number}" for number in range(9)), "    two = 2", ""]
+    bench.files({"f.py": "\n".join(lines)})
+
+    def drops(search: str) -> list[tuple[str, dict[str, Any]]]:
+        edits = [{"search": search, "replace": ""}]
+        return [("edit_file", {"path": "f.py", "edits": edits}), FINISH]
+
+    bench.rules(
+        says(*drops("    one = 1\n"), task="a"),
+        says(*drops("    two = 2\n"), task="b"),
+        says(*writes("f.py", "def f():\n    pass\n"), task="repair"),
+    )
+    async with bench.opened(trusted=False) as engine:
+        state = await run(engine, task("a"), task("b"))
+        seen = await events(engine, state.run_id)
+    outcomes = [
+        (item.task_id, item.outcome)
+        for item in seen
+        if isinstance(item, ev.GateFinished) and item.gate == "syntax"
+    ]
+    assert outcomes[-3:] == [(None, "blocked"), ("repair", "passed"), (None, "passed")]
+    assert "f.py" in state.tasks["repair"].spec.instructions
+    assert (state.end, state.exit_code) == ("completed", 0), state.reasons
+    assert not state.findings, "what the first judgement found is mended"
+
+
+async def test_what_no_gate_concerns_is_said_and_changes_no_exit(bench: Trusted) -> None:
+    bench.files({"f.py": "N = 1\n"})
+    bench.rules(
+        says(*writes("notes.txt", "read me\n"), task="notes"), says(*writes("x.odd", "((\n"), task="odd")
+    )
+    async with bench.opened() as engine:
+        state = await run(engine, task("notes"), task("odd"))
+    for name in ("notes", "odd"):
+        assert said(state, name, "syntax")[0] == said(state, name)[0] == "not_applicable"
+        assert state.tasks[name].verified
+    assert final(state)[0] == "not_applicable"
+    assert (state.end, state.exit_code, state.reasons) == ("completed", 0, ())
+
+
 async def test_a_repair_that_fails_leaves_a_blocked_run(bench: Trusted) -> None:
     bench.files(SUM)
     bench.rules(

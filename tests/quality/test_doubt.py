@@ -90,6 +90,36 @@ async def test_slow_other_tests_are_left_out_by_name_of_the_limit(setting: Setti
     assert "stopped after" in report.detail
 
 
+async def test_what_the_base_did_is_found_out_within_a_time(setting: Setting) -> None:
+    """Of two files that fail now, the time for the base suffices for the first."""
+    setting.settings = replace(setting.settings, timeout_s=30, baseline_s=2)
+    test = "import m\n{wait}def test_it():\n    assert m.x == 1\n"
+    wait = "import time\nif m.x == 1:\n    time.sleep(60)\n"
+    await setting.start(
+        {
+            "conftest.py": "",
+            "m.py": "x = 1\n",
+            "a/test_quick.py": test.format(wait=""),
+            "b/test_slow.py": test.format(wait=wait),
+            "own/test_m.py": "import m\ndef test_m():\n    assert m\n",
+        }
+    )
+    began = anyio.current_time()
+    report = await setting.change({"m.py": "x = 2\n"}, "own/test_m.py")
+    assert anyio.current_time() - began < 30
+    assert (report.outcome, report.detail) == ("blocked", "breaks 1 test: a/test_quick.py::test_it")
+    quiet = await setting.change({"m.py": "x = 2\n", "a/test_quick.py": None}, "own/test_m.py")
+    assert quiet.outcome == "blocked", "the test is deleted, which nobody allowed"
+    setting.answer = True
+    quiet = await setting.change({"m.py": "x = 2\n", "a/test_quick.py": None}, "own/test_m.py")
+    assert quiet.outcome == "not_run"
+    assert (
+        "1 test failed, and the time did not suffice to see what they did before: b/test_slow.py"
+        in quiet.detail
+    )
+    assert "a person approved" in quiet.detail
+
+
 async def test_many_gates_at_once(setting: Setting) -> None:
     files: dict[str, str | bytes | None] = {}
     for name in "abcd":

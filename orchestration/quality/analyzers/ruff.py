@@ -19,6 +19,8 @@ from orchestration.quality.tree_view import suffix_of
 
 _ERRORS = ("E9", "F63", "F7", "F82", "PLE")
 """Rules whose findings are faults at run time, whoever reads the code."""
+_AT_ONCE = 5_000
+"""Paths of one call: no system takes a command line of any length."""
 
 
 class Ruff:
@@ -36,6 +38,13 @@ class Ruff:
         )
         if program is None:
             return Analysis(note="ruff is not installed")
+        whole = Analysis()
+        for at in range(0, len(paths), _AT_ONCE):
+            part = await self._analyze(bench, program, paths[at : at + _AT_ONCE])
+            whole = Analysis((*whole.findings, *part.findings), whole.note or part.note)
+        return whole
+
+    async def _analyze(self, bench: Bench, program: str, paths: Sequence[str]) -> Analysis:
         report = bench.new_file("ruff.json")
         done = await bench.processes.run(
             (
@@ -68,14 +77,14 @@ def _find(bases: Sequence[Path], settings: QualitySettings, processes: Processes
 def _read(report: Path, bench: Bench) -> Analysis:
     try:
         found = json.loads(report.read_text("utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        return Analysis(note=f"ruff's report cannot be read: {error}")
-    findings = []
-    for item in found:
-        path = os.path.relpath(str(item["filename"]), bench.checkout)
-        data = bench.view.data(path)
-        if data is not None:
-            findings.append(_finding(item, path, data))
+        by_path = [(os.path.relpath(str(item["filename"]), bench.checkout), item) for item in found]
+        findings = [
+            _finding(item, path, data)
+            for path, item in by_path
+            if (data := bench.view.data(path)) is not None
+        ]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        return Analysis(note=f"ruff's report cannot be read: {type(error).__name__}: {error}")
     return Analysis(tuple(findings))
 
 
