@@ -33,6 +33,9 @@ demo: $(VENV)/runtime.done ## Run the main job once: plan, parallel tasks, gates
 test: $(VENV)/dev.done ## Run every test
 	$(BIN)/python3 -m pytest -n 2 --dist worksteal tests
 
+clis: $(VENV)/dev.done ## Install the coding CLIs that tests run, into a cache outside the checkout
+	$(BIN)/python3 -m tests.agents.clis
+
 properties: $(VENV)/dev.done ## The property tests of the review with 20,000 examples each (nightly; long)
 	ANTIPHON_EXAMPLES=20000 $(BIN)/python3 -m pytest -n 2 --timeout 7200 tests/review
 
@@ -62,4 +65,4 @@ lock: $(VENV)/dev.done ## Renew the lock files from pyproject.toml
 clean: ## Remove the environment and everything built
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup demo test properties check format schema bench lock clean
+.PHONY: help setup demo test clis properties check format schema bench lock clean

@@ -178,6 +178,12 @@ class AgentProvider(Protocol):
         """Whether its usage holds USD, so that a limit in USD can be kept."""
 
     @property
+    def auto(self) -> bool:
+        """Whether a run's approval `auto` is enough to start it. False for one that cannot be kept from running any
+        command.
+        """
+
+    @property
     def resumes(self) -> bool:
         """Whether it can go on with a session by its id."""
 

@@ -142,15 +142,21 @@ async def _refusal(errand: Errand) -> str:
     assert options is not None
     if not errand.ports.trusted():
         return "the workspace is not trusted (antiphon trust, or --trust for one command)"
-    if options.approval == "auto":
+    agent = errand.agent
+    if options.approval == "auto" and agent.auto:
         return ""
     if options.approval == "never":
         return "approval is `never`, which starts nothing (use --approval auto, or ask)"
-    subject = f"{errand.agent.name}, at work by itself in copies of the workspace"
+    subject = f"{agent.name}, at work by itself in copies of the workspace"
     if await live.ask("command", subject, task_id=errand.spec.id, detail="it edits and runs what it decides"):
         return ""
     if live.interactive:
         return "a person rejected it"
+    if options.approval == "auto":
+        return (
+            f"it runs any command it likes, and nobody can be asked here; [agents.{agent.name}] with auto = true in "
+            "your configuration allows it"
+        )
     return "approval is `ask` and nobody can be asked here (use --approval auto)"
 
 

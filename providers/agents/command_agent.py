@@ -77,6 +77,10 @@ class CommandAgent:
         return self._description.reports_cost
 
     @property
+    def auto(self) -> bool:
+        return self._description.auto
+
+    @property
     def resumes(self) -> bool:
         return bool(self._description.session)
 

@@ -39,7 +39,8 @@ class EventRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """One kind of JSON line, or of an element of the list at `each`, and what it means.
 
     Paths are keys with dots between them; `a|b` is the first of two that is there. `when` (of the line) and
-    `where` (of the element) compare paths with values, a list holds alternatives, `"*"` is anything but null.
+    `where` (of the element) compare paths with values, a list holds alternatives, `"*"` is anything but null,
+    and a text that begins with `~` is a regular expression for what stands there.
 
     `end` is the agent's own word that it has ended, `failed` (conditions) that it did so without success;
     `failure` an error it reports; `denied` something it was not allowed to do. `usage` counts once for each
@@ -81,7 +82,8 @@ class AgentDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     `environment` names variables (patterns) of the user's that it may have, beside the usual ones without secrets;
     `set` are variables that it gets, with the same fields filled in. `own_files`: see `AgentProvider`. Times in
     seconds: `idle_s` without a line, `limit_s` for the whole task. `stuck`: a pattern in what is printed that means
-    that it waits for a person. `minimum`: the oldest version that is used. `install` is shown when it is missing.
+    that it waits for a person. `auto`: approval `auto` may start it; false for one whose commands nothing
+    bounds, until the user says otherwise. `minimum`: the oldest version that is used. `install` is shown when it is missing.
     """
 
     program: str
@@ -96,6 +98,7 @@ class AgentDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     set: dict[str, str] = {}
     own_files: tuple[str, ...] = ()
     reports_cost: bool = False
+    auto: bool = True
     needs_end: bool = False
     version: tuple[str, ...] = ("--version",)
     minimum: str = ""
@@ -168,6 +171,15 @@ def _problem(description: AgentDescription) -> str:
         if rule.kind == "usage" and rule.scope == "keyed" and not rule.key:
             return "a usage rule of scope `keyed` needs a `key`"
     patterns = [(rule.pattern, "failures.pattern") for rule in description.failures]
+    conditions = [
+        part for rule in description.events for part in (rule.when, rule.where, rule.failed, rule.error)
+    ]
+    patterns += [
+        (wanted[1:], f"events: {path}")
+        for condition in conditions
+        for path, wanted in condition.items()
+        if isinstance(wanted, str) and wanted.startswith("~")
+    ]
     for pattern, key in [*patterns, (description.stuck, "stuck")]:
         try:
             re.compile(pattern)

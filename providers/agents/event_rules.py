@@ -1,5 +1,6 @@
 """Reads an agent's JSON lines by the rules of its description. Pure: values in, what was said out."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -165,6 +166,8 @@ def usage_at(value: Any, paths: UsagePaths) -> Usage:
 
 
 def _same(found: Any, wanted: Scalar) -> bool:
+    if isinstance(wanted, str) and wanted.startswith("~"):
+        return found is not None and re.search(wanted[1:], str(found)) is not None
     return type(found) is type(wanted) and found == wanted
 
 

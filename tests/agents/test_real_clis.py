@@ -1,0 +1,93 @@
+"""The real CLIs, from their packages, pointed at a mock endpoint: an edit in a task tree becomes a reviewed hunk."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.journal.data_dir import workspace_home
+from tests.agents.clis import installed
+from tests.agents.conftest import looks
+from tests.agents.real_clis import GREETING, JOB, KEY, REAL, RealCli
+from tests.e2e.command_line import Antiphon, Finished
+from tests.providers.aimock import Mock, running
+
+USAGE = {
+    "input_tokens": 120,
+    "output_tokens": 9,
+    "prompt_tokens": 120,
+    "completion_tokens": 9,
+    "total_tokens": 129,
+}
+USAGE |= {"promptTokenCount": 120, "candidatesTokenCount": 9, "totalTokenCount": 129}
+CLIS = pytest.mark.parametrize("name", list(REAL))
+
+
+class RealAgent:
+    """A CLI with a home of its own, and a workspace."""
+
+    def __init__(self, folder: Path, cli: RealCli) -> None:
+        self.folder = folder
+        self.cli = cli
+        self.program = installed(cli.agent)
+        self.root = folder / "work"
+        self.root.mkdir()
+        (self.root / "README").write_text("A greeter.\n")
+        self.antiphon = Antiphon(folder / "home")
+        self.antiphon.environment()
+        config = self.antiphon.home / ".config" / "antiphon" / "config.toml"
+        config.parent.mkdir(parents=True)
+        config.write_text(f'[agents.{cli.agent}]\nprogram = "{self.program}"\n{cli.more}\n')
+
+    def checkout(self) -> Path:
+        """Where the first task's files are."""
+        data = self.antiphon.home / ".local" / "share" / "antiphon"
+        return workspace_home(self.root.resolve(), data).path / "checkouts" / "1" / "tree"
+
+    def fixtures(self, path: str, first: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """What the model says: it writes a file, then it is done."""
+        if self.cli.absolute and not path.startswith("/"):
+            path = str(self.checkout() / path)
+        calls = {"content": "I write.", "toolCalls": [self.cli.writes(path)], "usage": USAGE}
+        return [
+            {"match": {"userMessage": JOB, "hasToolResult": False}, "response": first or calls},
+            {
+                "match": {"userMessage": JOB, "hasToolResult": True},
+                "response": {"content": "I greeted.", "usage": USAGE},
+            },
+        ]
+
+    def run(self, mock: Mock, *more: str) -> Finished:
+        self.cli.prepare(self.antiphon.home, mock.origin, self.program)
+        self.antiphon.variables.update(self.cli.environment(mock.origin))
+        words = [
+            "run",
+            f"{JOB}: write a greeting",
+            "--model",
+            self.cli.model,
+            "--workspace",
+            self.root,
+            "--json",
+        ]
+        return self.antiphon(*words, "--trust", "--approval", "auto", *more, timeout=120)
+
+
+@CLIS
+def test_an_edit_by_a_real_cli_is_a_hunk_that_is_accepted(name: str, tmp_path: Path) -> None:
+    agent = RealAgent(tmp_path, REAL[name])
+    before = looks(agent.root)
+    with running(agent.fixtures("greeting.txt"), tmp_path) as mock:
+        done = agent.run(mock)
+    assert done.code == 0, done
+    assert looks(agent.root) == before
+    assert done.last["changes"] == {"files": 1, "hunks": 1, "added": 1, "removed": 0}
+    kinds = [event["type"] for event in done.events]
+    assert {"agent_started", "agent_session", "tool_started", "tool_finished", "agent_finished"} <= set(kinds)
+    finished = next(event for event in done.events if event["type"] == "tool_finished")
+    assert "greeting.txt" in finished["subject"]
+    assert KEY not in done.out
+    changes = agent.antiphon("changes", "latest", "--workspace", agent.root)
+    assert "+" + GREETING.strip() in changes.out
+    accepted = agent.antiphon("accept", "latest", "--all", "--workspace", agent.root)
+    assert accepted.code == 0, accepted
+    assert (agent.root / "greeting.txt").read_text() == GREETING
