@@ -49,6 +49,7 @@ class AcpProvider:
     """
 
     form = "acp"
+    auto = True  # it asks before it acts
 
     def __init__(
         self,

@@ -60,7 +60,7 @@ class RealAgent:
     def run(self, mock: Mock, *more: str) -> Finished:
         self.cli.prepare(self.antiphon.home, mock.origin, self.program)
         self.antiphon.variables.update(self.cli.environment(mock.origin))
-        words = [
+        words: list[str | Path] = [
             "run",
             f"{JOB}: write a greeting",
             "--model",
