@@ -37,7 +37,7 @@ clis: $(VENV)/dev.done ## Install the coding CLIs that tests run, into a cache o
 	$(BIN)/python3 -m tests.agents.clis
 
 properties: $(VENV)/dev.done ## The property tests of the review with 20,000 examples each (nightly; long)
-	ANTIPHON_EXAMPLES=20000 $(BIN)/python3 -m pytest -n 2 --timeout 7200 tests/review
+	ANTIPHON_EXAMPLES=20000 $(BIN)/python3 -m pytest -n 2 --timeout 7200 tests/review tests/orchestration/test_checkpoints_property.py
 
 check: $(VENV)/dev.done ## Lint, format check, strict types, import contracts
 	$(BIN)/ruff check .

@@ -83,6 +83,10 @@ def require_driver() -> None:
         )
 
 
+# The file that SQLite's readers and writers share could not be made larger: said as an error of the disk.
+_NO_ROOM_TO_SHARE = apsw.SQLITE_IOERR_SHMSIZE
+
+
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Turns what SQLite or the system refuses into a JournalError with its mend."""
@@ -100,7 +104,9 @@ def explain(path: Path, error: Exception) -> str:
                 f"{path} is damaged ({error}). Nothing was changed; move it aside together with its -wal and -shm"
                 " to go on without it"
             )
-        case apsw.FullError():
+        case _ if (
+            isinstance(error, apsw.FullError) or getattr(error, "extendedresult", 0) == _NO_ROOM_TO_SHARE
+        ):
             return f"the disk of {path} is full: free some space and try again; nothing was half-written"
         case apsw.BusyError() | apsw.LockedError():
             return f"{path} is locked by another program; close it there and try again"

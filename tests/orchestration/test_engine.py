@@ -41,15 +41,15 @@ FINISH = ("finish", {"summary": "done"})
 class Bench:
     """A workspace, a data folder and a script."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, data: Path | None = None) -> None:
         self.root = folder / "work"
-        self.root.mkdir()
+        self.root.mkdir(parents=True, exist_ok=True)
         self.script = folder / "script.yaml"
         self.settings = Settings(
             model="scripted/script",
             approval="never",
             providers=ProviderSettings(scripts=folder),
-            data_dir=folder / "data",
+            data_dir=data or folder / "data",
         )
         self.environ = {"HOME": str(folder), "PATH": "/usr/local/bin:/usr/bin:/bin"}
 
