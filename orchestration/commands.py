@@ -56,8 +56,20 @@ class ResolveApproval(_Command, frozen=True, kw_only=True, tag="resolve_approval
     by: str = ""
 
 
+class HunkLines(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """Lines of one hunk: numbers from 0 in its old and its new text as proposed."""
+
+    old: tuple[int, ...] = ()
+    new: tuple[int, ...] = ()
+
+
 class DecideHunks(_Command, frozen=True, kw_only=True, tag="decide_hunks"):
-    """Exactly one of `hunk_ids`, `path`, `task_id`, `all` says which hunks."""
+    """Exactly one of `hunk_ids`, `path`, `task_id`, `all` says which hunks.
+
+    With one hunk: `lines` decides only these of its lines, the others stay open; `text` accepts it as the user
+    edited its new text, also where it is a conflict. `base_hash`: the file as the user saw it, by the hash
+    that `HunkView` gave; when it is another one now, nothing is done. A conflict is settled only with it.
+    """
 
     run_id: str
     decision: Decision
@@ -66,6 +78,9 @@ class DecideHunks(_Command, frozen=True, kw_only=True, tag="decide_hunks"):
     task_id: str | None = None
     all: bool = False
     by: str = ""
+    lines: HunkLines | None = None
+    text: str | None = None
+    base_hash: str = ""
 
 
 class UndoDecision(_Command, frozen=True, kw_only=True, tag="undo_decision"):
@@ -85,6 +100,15 @@ class RestoreCheckpoint(_Command, frozen=True, kw_only=True, tag="restore_checkp
     checkpoint_id: str
     paths: tuple[str, ...] = ()
     by: str = ""
+
+
+class NoteFiles(_Command, frozen=True, kw_only=True, tag="note_files"):
+    """Files were edited, saved or closed by the user: journals what their text says of the run's hunks, and
+    which edits are saved. Changes no file. Without `paths`, all files of the run.
+    """
+
+    run_id: str
+    paths: tuple[str, ...] = ()
 
 
 class FixFinding(_Command, frozen=True, kw_only=True, tag="fix_finding"):
@@ -108,6 +132,7 @@ Command = (
     | DecideHunks
     | UndoDecision
     | RestoreCheckpoint
+    | NoteFiles
     | FixFinding
     | DismissFinding
 )

@@ -4,7 +4,7 @@ The server implements this port over LSP (`server/editor_documents.py`); without
 no documents and every accepted edit goes to disk.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -42,13 +42,23 @@ class EditorDocuments(Protocol):
     def open_documents(self) -> Mapping[str, Document]:
         """By path relative to the workspace root, POSIX style."""
 
-    async def apply(self, path: str, document: Document, text: str, label: str) -> SinkResult:
-        """Changes the buffer from `document` (text and version) to `text` through the editor.
+    async def apply(
+        self,
+        path: str,
+        document: Document,
+        text: str,
+        label: str,
+        sent: Callable[[], Awaitable[None]] | None = None,
+    ) -> SinkResult:
+        """Changes the buffer from `document` (text and version) to `text` through the editor; `sent` is
+        awaited right before the edit leaves.
         Outcome `seen` when the buffer was observed to hold it, `conflict` when the buffer had moved
         on or the editor refused (nothing changed), `unknown` after a time-out: never retried.
         """
 
-    async def carry_out(self, writes: Sequence[Write], label: str) -> Mapping[str, SinkResult]:
+    async def carry_out(
+        self, writes: Sequence[Write], label: str, sent: Callable[[str], Awaitable[None]] | None = None
+    ) -> Mapping[str, SinkResult]:
         """Deletes and moves open documents through the editor, so that its buffers go along. By path, what
         came of it; the other writes are for the caller.
         """
@@ -60,10 +70,19 @@ class NoDocuments:
     def open_documents(self) -> Mapping[str, Document]:
         return {}
 
-    async def apply(self, path: str, document: Document, text: str, label: str) -> SinkResult:
-        del document, text, label
+    async def apply(
+        self,
+        path: str,
+        document: Document,
+        text: str,
+        label: str,
+        sent: Callable[[], Awaitable[None]] | None = None,
+    ) -> SinkResult:
+        del document, text, label, sent
         return SinkResult("conflict", f"{path} is not open in an editor")
 
-    async def carry_out(self, writes: Sequence[Write], label: str) -> Mapping[str, SinkResult]:
-        del writes, label
+    async def carry_out(
+        self, writes: Sequence[Write], label: str, sent: Callable[[str], Awaitable[None]] | None = None
+    ) -> Mapping[str, SinkResult]:
+        del writes, label, sent
         return {}

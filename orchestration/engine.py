@@ -184,7 +184,7 @@ class Engine:
             item = await self._ports.journal.send_to_server(holder, cm.encode(command))
             return await self._answer_of(item, command)
         # One at a time: what one of them read of the files must hold until it has written.
-        async with self._hosts.owned(command.run_id) as live, self._deciding:
+        async with self._deciding, self._hosts.owned(command.run_id) as live:
             await self._checkpoints.settle(live)
             if isinstance(command, cm.RestoreCheckpoint):
                 return await self._checkpoints.restore(live, command)

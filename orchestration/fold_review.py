@@ -14,7 +14,13 @@ def _changes(state: RunState, event: ev.ChangesProposed, _time: float) -> None:
 
 def _decision(state: RunState, event: ev.DecisionRecorded, time: float) -> None:
     state.decisions[event.decision_id] = DecisionState(
-        event.decision_id, event.decision, event.hunk_ids, event.files, time=time
+        event.decision_id,
+        event.decision,
+        event.hunk_ids,
+        event.files,
+        time=time,
+        by=event.by,
+        parts=event.parts,
     )
 
 
@@ -31,9 +37,27 @@ def _undo(state: RunState, event: ev.UndoRecorded, _time: float) -> None:
     state.undos[event.undo_id] = event.decision_id
 
 
+def _file_noted(state: RunState, event: ev.FileNoted, _time: float) -> None:
+    if decision := state.decisions.get(event.decision_id):
+        others = tuple(result for result in decision.results if result.path != event.file.path)
+        state.decisions[event.decision_id] = replace(decision, results=(*others, event.file))
+
+
+def _hunks_seen(state: RunState, event: ev.HunksSeen, _time: float) -> None:
+    for seen in event.hunks:
+        for decision in tuple(state.decisions.values()):
+            if seen.hunk_id in decision.hunk_ids:
+                others = decision.back - {seen.hunk_id}
+                back = others | {seen.hunk_id} if decision.decision_id in seen.back else others
+                if back != decision.back:
+                    state.decisions[decision.decision_id] = replace(decision, back=back)
+
+
 REVIEW_STEPS: dict[type, Callable[[RunState, Any, float], None]] = {
     ev.ChangesProposed: _changes,
     ev.DecisionRecorded: _decision,
     ev.DecisionApplied: _decision_applied,
     ev.UndoRecorded: _undo,
+    ev.FileNoted: _file_noted,
+    ev.HunksSeen: _hunks_seen,
 }

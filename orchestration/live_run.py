@@ -29,6 +29,7 @@ _SUMMARISED = (
     ev.ChangesProposed,
     ev.DecisionApplied,
     ev.RestoreFinished,
+    ev.HunksSeen,
     ev.RunFinished,
 )
 
@@ -240,10 +241,9 @@ def _open_hunks(state: RunState) -> int:
     """Hunks that wait for a decision."""
     if state.changes is None:
         return 0
-    decided: set[str] = set()
+    closed: set[str] = set()
     for decision in state.decisions.values():
-        if decision.undone:
-            decided.difference_update(decision.hunk_ids)
-        elif decision.applied:
-            decided.update(decision.hunk_ids)
-    return state.changes.hunks - len(decided)
+        if decision.applied and not decision.undone:
+            rest = {part.hunk_id for part in decision.parts if part.rest}
+            closed.update(set(decision.hunk_ids) - rest - decision.back)
+    return state.changes.hunks - len(closed)

@@ -55,6 +55,8 @@ class TaskState(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class DecisionState:
+    """`back`: those of its hunks that were taken back in the editor."""
+
     decision_id: str
     decision: ev.Decision
     hunk_ids: tuple[str, ...]
@@ -63,6 +65,14 @@ class DecisionState:
     applied: bool = False
     undone: bool = False
     time: float = 0.0
+    by: str = ""
+    parts: tuple[ev.HunkPart, ...] = ()
+    back: frozenset[str] = frozenset()
+
+    @property
+    def stands(self) -> bool:
+        """Whether anything of it is left to undo: it was not undone, nor all of it taken back in the editor."""
+        return not self.undone and (not self.hunk_ids or not self.back.issuperset(self.hunk_ids))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ meanwhile, so a buffer that holds the edit and something else is told apart from
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,15 +74,31 @@ class BufferDocuments:
             None,
         )
 
-    async def apply(self, path: str, document: Document, text: str, label: str) -> SinkResult:
+    async def apply(
+        self,
+        path: str,
+        document: Document,
+        text: str,
+        label: str,
+        sent: Callable[[], Awaitable[None]] | None = None,
+    ) -> SinkResult:
         lock = self._locks.setdefault(path, asyncio.Lock())
         async with lock:
-            return await self._apply(path, document, text, label)
+            return await self._apply(path, document, text, label, sent)
 
-    async def carry_out(self, writes: Sequence[Write], label: str) -> Mapping[str, SinkResult]:
-        return await self._resources.carry_out(writes, label)
+    async def carry_out(
+        self, writes: Sequence[Write], label: str, sent: Callable[[str], Awaitable[None]] | None = None
+    ) -> Mapping[str, SinkResult]:
+        return await self._resources.carry_out(writes, label, sent)
 
-    async def _apply(self, path: str, document: Document, text: str, label: str) -> SinkResult:
+    async def _apply(
+        self,
+        path: str,
+        document: Document,
+        text: str,
+        label: str,
+        sent: Callable[[], Awaitable[None]] | None,
+    ) -> SinkResult:
         buffer = self.buffer(path)
         if buffer is None:
             return SinkResult("conflict", "no longer open in the editor")
@@ -94,6 +110,10 @@ class BufferDocuments:
             )
         if buffer.text == text:
             return SinkResult("seen")
+        if sent is not None:
+            await sent()
+            if self.buffer(path) is not buffer:
+                return SinkResult("conflict", "changed in the editor meanwhile")
         watch = _Watch(self._session, buffer, text)
         try:
             refusal = await self._send(buffer, text, label, watch)

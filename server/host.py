@@ -126,7 +126,14 @@ class Host:
         run = self.presenter.run(run_id)
         decisions = reversed(run.state.decisions.values()) if run is not None else ()
         return next(
-            (item.decision_id for item in decisions if hunk.hunk_id in item.hunk_ids and not item.undone),
+            (
+                item.decision_id
+                for item in decisions
+                if hunk.hunk_id in item.hunk_ids
+                and item.decision == "accept"
+                and not item.undone
+                and hunk.hunk_id not in item.back
+            ),
             None,
         )
 

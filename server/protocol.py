@@ -239,14 +239,31 @@ class ChangesContentResult(Wire):
     text: str
 
 
+class HunkLinesParams(Wire):
+    """Numbers from 0 in the hunk's old and new text as proposed: those of a hunk that is decided in parts are
+    in its `oldNumbers` and `newNumbers`.
+    """
+
+    old: list[int] = []
+    new: list[int] = []
+
+
 class ChangesDecideParams(RunParams):
-    """Exactly one of `hunkIds`, `path`, `taskId` and `all` says which hunks."""
+    """Exactly one of `hunkIds`, `path`, `taskId` and `all` says which hunks.
+
+    With one hunk: `lines` decides only these of its lines; `text` accepts its new text as the user edited it,
+    also where it is a conflict. `baseHash`: as the hunk had it when the user looked; nothing is done when the
+    file is another one now.
+    """
 
     decision: Literal["accept", "reject"]
     hunk_ids: list[str] | None = None
     path: str | None = None
     task_id: str | None = None
     all: bool = False
+    lines: HunkLinesParams | None = None
+    text: str | None = None
+    base_hash: str = ""
 
     @model_validator(mode="after")
     def _one_selection(self) -> "ChangesDecideParams":
@@ -255,6 +272,8 @@ class ChangesDecideParams(RunParams):
             raise ValueError("exactly one of `hunkIds`, `path`, `taskId` and `all` is needed")
         if self.hunk_ids is not None and not self.hunk_ids:
             raise ValueError("`hunkIds` is empty")
+        if (self.lines is not None or self.text is not None) and len(self.hunk_ids or ()) != 1:
+            raise ValueError("`lines` and `text` are those of one hunk: `hunkIds` names it")
         return self
 
 

@@ -6,6 +6,7 @@ the engine, which works on the disk.
 
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from server.text_buffer import OpenText
 REPLY_WITHIN_S = 30.0
 SEEN_WITHIN_S = 5.0
 
-Apply = Callable[[str, Document, str, str], Awaitable[SinkResult]]
+Sent = Callable[[str], Awaitable[None]] | None
+Apply = Callable[[str, Document, str, str, Callable[[], Awaitable[None]] | None], Awaitable[SinkResult]]
 FindBuffer = Callable[[str], OpenText | None]
 Listen = Callable[[DocumentListener], Callable[[], None]]
 
@@ -43,7 +45,9 @@ class ResourceOperations:
         self._buffer = buffer
         self._apply = apply
 
-    async def carry_out(self, writes: Sequence[Write], label: str) -> dict[str, SinkResult]:
+    async def carry_out(
+        self, writes: Sequence[Write], label: str, sent: Sent = None
+    ) -> dict[str, SinkResult]:
         """What the editor did, by path; a path that is not among them is for the engine."""
         found: dict[str, SinkResult] = {}
         moved = {move.gone.path: move for move in moves(writes)}
@@ -58,7 +62,7 @@ class ResourceOperations:
                 found.update(dict.fromkeys(paths, SinkResult("conflict", unsaved)))
             elif step is not None:
                 if self._can("rename") and await anyio.to_thread.run_sync(self._fits, step):
-                    found.update(await self._move(buffer, step, label))
+                    found.update(await self._move(buffer, step, label, sent))
             elif self._can("delete"):
                 found[gone.path] = await self._delete(buffer, gone, label)
         return found
@@ -88,7 +92,7 @@ class ResourceOperations:
             return SinkResult("written")
         return refusal or SinkResult("conflict", "the editor said that it deleted the file, but it is there")
 
-    async def _move(self, buffer: OpenText, step: Move, label: str) -> dict[str, SinkResult]:
+    async def _move(self, buffer: OpenText, step: Move, label: str, sent: Sent) -> dict[str, SinkResult]:
         old, new = self._root / step.gone.path, self._root / step.came.path
         operation = {
             "kind": "rename",
@@ -102,9 +106,9 @@ class ResourceOperations:
                 "conflict", "the editor said that it renamed the file, but did not"
             )
             return {step.came.path: result, step.gone.path: result}
-        return {step.came.path: await self._edited(step, label), step.gone.path: SinkResult("written")}
+        return {step.came.path: await self._edited(step, label, sent), step.gone.path: SinkResult("written")}
 
-    async def _edited(self, step: Move, label: str) -> SinkResult:
+    async def _edited(self, step: Move, label: str, sent: Sent) -> SinkResult:
         """The rest of the change, in the buffer under its new name."""
         if step.came.after == step.gone.before:
             return SinkResult("written")
@@ -116,7 +120,11 @@ class ResourceOperations:
         assert step.came.after is not None
         text = FileText.decode(step.came.after).text
         return await self._apply(
-            step.came.path, Document(buffer.text, buffer.version, buffer.dirty), text, label
+            step.came.path,
+            Document(buffer.text, buffer.version, buffer.dirty),
+            text,
+            label,
+            None if sent is None else partial(sent, step.came.path),
         )
 
     async def _opened(self, path: str) -> OpenText | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from orchestration import events as ev
+from orchestration.commands import NoteFiles
 from orchestration.errors import AntiphonError
 from orchestration.review.view import ChangesView, FileView, HunkView, PlacedFinding
 from server.anchors import Anchor, follow_all
@@ -28,6 +29,8 @@ _CHANGES_REVIEW = (
     ev.DecisionRecorded,
     ev.DecisionApplied,
     ev.UndoRecorded,
+    ev.HunksSeen,
+    ev.FileNoted,
     ev.FindingReported,
     ev.FindingDismissed,
     ev.RunFinished,
@@ -46,6 +49,7 @@ class Review:
     wanted: int = 1
     loaded: int = 0
     delay_s: float = 0.0
+    noting: tuple[str, ...] = ()
     wake: anyio.Event = field(default_factory=anyio.Event)
     done: anyio.Event = field(default_factory=anyio.Event)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -163,6 +167,7 @@ class Reviews:
             _want(review, _TYPING_S)
             return
         review.view = view
+        self._note(review)
         review.hunks = {}
         for file in view.files:
             anchors = review.hunks.setdefault(place_of(review, file), [])
@@ -175,6 +180,18 @@ class Reviews:
             review.findings.setdefault(_below(root, placed.finding.path), []).append(
                 Anchor(placed, placed.start_line, span)
             )
+
+    def _note(self, review: Review) -> None:
+        """Has journaled what files say of their hunks: the editor's own undo, a save, a closed buffer."""
+        news = tuple(file.path for file in review.view.files if file.news) if review.view is not None else ()
+        if news and news != review.noting:
+            self._tasks.start_soon(self._have_noted, review, news)
+        review.noting = news
+
+    async def _have_noted(self, review: Review, paths: tuple[str, ...]) -> None:
+        reply = await review.workspace.engine.submit(NoteFiles(run_id=review.run_id, paths=paths))
+        if reply.error:
+            logger.warning("not noted: %s", reply.error, extra={"run_id": review.run_id})
 
     def _versions(self, review: Review) -> dict[str, int]:
         """Of the open documents that this review speaks of."""
@@ -257,7 +274,10 @@ def _concerns(review: Review, path: str) -> bool:
 def _fingerprint(review: Review) -> dict[str, object]:
     """By path, what a client sees of it."""
     hunks = {
-        path: [(item.subject.hunk_id, item.subject.state, item.line) for item in anchors]
+        path: [
+            (item.subject.hunk_id, item.subject.state, item.line, item.subject.new_text, item.subject.reached)
+            for item in anchors
+        ]
         for path, anchors in review.hunks.items()
     }
     findings = {

@@ -21,7 +21,7 @@ from orchestration.commands import Reply
 from orchestration.engine_ports import EnginePorts
 from orchestration.errors import NotFoundError, PathRefusedError, UsageError
 from orchestration.live_run import LiveRun
-from orchestration.review.decided import FAILED
+from orchestration.review.history import FAILED
 from orchestration.run import CheckpointState, RestoreState, RunState
 from orchestration.run_states import RunStates
 from orchestration.workspace.snapshotter import BaseSnapshot

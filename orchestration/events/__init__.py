@@ -33,8 +33,12 @@ from orchestration.events.of_review import (
     DecisionApplied,
     DecisionRecorded,
     FileIntent,
+    FileNoted,
     FileOutcome,
     FileResult,
+    HunkPart,
+    HunkSeen,
+    HunksSeen,
     UndoRecorded,
 )
 from orchestration.events.of_runs import (
@@ -95,12 +99,16 @@ __all__ = [
     "Delta",
     "Event",
     "FileIntent",
+    "FileNoted",
     "FileOutcome",
     "FileResult",
     "FindingDismissed",
     "FindingReported",
     "GateFinished",
     "GateOutcome",
+    "HunkPart",
+    "HunkSeen",
+    "HunksSeen",
     "LeftOut",
     "Outside",
     "PlanAccepted",
@@ -175,6 +183,8 @@ Event = (
     | CheckpointTaken
     | RestoreRecorded
     | RestoreFinished
+    | FileNoted
+    | HunksSeen
 )
 
 

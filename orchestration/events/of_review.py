@@ -36,20 +36,61 @@ class FileIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     old_mode: int | None = None
 
 
+class HunkPart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """What a decision means of a hunk, when that is not the whole hunk as proposed: the numbers of its `old`
+    lines that go and its `new` lines that come (from 0, in the hunk as proposed), or `text`, all that then
+    stands in its place as the user edited it. `rest`: other lines of it are open still.
+    """
+
+    hunk_id: str
+    old: tuple[int, ...] = ()
+    new: tuple[int, ...] = ()
+    text: str | None = None
+    rest: bool = False
+
+
 class DecisionRecorded(StateEvent, frozen=True, kw_only=True, tag="decision_recorded"):
-    """The intent of a decision, durable before any file or buffer changes."""
+    """The intent of a decision, durable before any file or buffer changes. `parts`: those of its hunks that
+    it does not decide as a whole.
+    """
 
     decision_id: str
     decision: Decision
     hunk_ids: tuple[str, ...]
     files: tuple[FileIntent, ...] = ()
     by: str = ""
+    parts: tuple[HunkPart, ...] = ()
 
 
 class FileResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     path: str
     outcome: FileOutcome
     detail: str = ""
+
+
+class FileNoted(StateEvent, frozen=True, kw_only=True, tag="file_noted"):
+    """A word on one file of a decision before or after its outcome as a whole: its edit was sent to the
+    editor, the buffer that holds it was saved, or what a time-out left unknown was found out.
+    """
+
+    decision_id: str
+    file: FileResult
+
+
+class HunkSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """`back`: the decisions on a hunk that its file's text shows as taken back; all others stand."""
+
+    hunk_id: str
+    back: tuple[str, ...] = ()
+
+
+class HunksSeen(StateEvent, frozen=True, kw_only=True, tag="hunks_seen"):
+    """The text of a file says otherwise than the decisions: an accepted hunk was taken back in the editor (its
+    undo, a buffer closed without saving) and is proposed again, or came back (its redo) and is accepted.
+    """
+
+    path: str
+    hunks: tuple[HunkSeen, ...]
 
 
 class DecisionApplied(StateEvent, frozen=True, kw_only=True, tag="decision_applied"):

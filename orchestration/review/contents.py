@@ -4,13 +4,15 @@ An open document is changed through the editor, a closed one by an atomic write 
 was read.
 """
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 
 from orchestration import events as ev
 from orchestration.edits.text import FileText
 from orchestration.engine_ports import EnginePorts
 from orchestration.errors import AntiphonError, ConflictError, PathRefusedError
-from orchestration.review.decided import FAILED
+from orchestration.review.history import FAILED
 from orchestration.review.hunks import sha256
 from orchestration.review.moves import moves
 from orchestration.review.standing import FileWrite
@@ -20,10 +22,13 @@ class Contents:
     def __init__(self, ports: EnginePorts) -> None:
         self._ports = ports
 
-    async def write_all(self, writes: Iterable[FileWrite], label: str) -> tuple[ev.FileResult, ...]:
+    async def write_all(
+        self, writes: Iterable[FileWrite], label: str, sent: Callable[[str], Awaitable[None]]
+    ) -> tuple[ev.FileResult, ...]:
+        """`sent` is called with the path right before an edit leaves for the editor."""
         writes = tuple(writes)
         origins = {move.gone.path: move.came.path for move in moves(writes)}
-        by_editor = await self._ports.documents.carry_out(writes, f"Antiphon: {label}")
+        by_editor = await self._ports.documents.carry_out(writes, f"Antiphon: {label}", sent)
         documents = self._ports.documents.open_documents()
         results = [
             ev.FileResult(path=path, outcome=done.outcome, detail=done.detail)
@@ -42,7 +47,9 @@ class Contents:
                     if FileText.decode(write.before).text != document.text:
                         raise ConflictError(f"{write.path} was edited at this very moment; decide again")
                     text = FileText.decode(write.after).text
-                    sunk = await self._ports.documents.apply(write.path, document, text, f"Antiphon: {label}")
+                    sunk = await self._ports.documents.apply(
+                        write.path, document, text, f"Antiphon: {label}", partial(sent, write.path)
+                    )
                     if write.mode is not None and sunk.outcome not in FAILED:  # no buffer holds a mode
                         await self._ports.executor.run(self._ports.files.set_mode, write.path, write.mode)
                     results.append(ev.FileResult(path=write.path, outcome=sunk.outcome, detail=sunk.detail))
@@ -60,17 +67,31 @@ class Contents:
         else:
             self._ports.files.write(write.path, write.after, expected=expected, mode=write.mode)
 
-    async def now(self, path: str) -> bytes | None:
-        """The content as the user sees it: the buffer's, in the file's encoding, else the disk's."""
+    async def look(self, path: str) -> "Look":
         try:
             on_disk = await self._ports.executor.run(self._ports.files.read, path)
         except PathRefusedError:
             on_disk = None  # a folder or a link to the outside stands there now: no file of the workspace
         document = self._ports.documents.open_documents().get(path)
         if document is None:
-            return on_disk
-        try:
-            kept = FileText() if on_disk is None else FileText.decode(on_disk)
-            return FileText((document.text,), kept.encoding, kept.bom).encode()
-        except AntiphonError:
-            return document.text.encode()
+            return Look(on_disk, saved=True)
+        now = _encoded(document.text, on_disk)
+        return Look(now, saved=now == on_disk)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """`now`: the content as the user sees it, the buffer's in the file's encoding, else the disk's; None: no
+    such file. `saved`: the disk holds the same.
+    """
+
+    now: bytes | None
+    saved: bool
+
+
+def _encoded(text: str, on_disk: bytes | None) -> bytes:
+    try:
+        kept = FileText() if on_disk is None else FileText.decode(on_disk)
+        return kept.with_text(text).encode()
+    except AntiphonError:
+        return text.encode()

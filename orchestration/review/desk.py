@@ -6,7 +6,7 @@ through the editor, a closed one by an atomic write that compares with what was 
 file holds at that moment always wins over what was proposed.
 """
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import assert_never
 
 from orchestration import commands as cm
@@ -17,14 +17,18 @@ from orchestration.engine_ports import EnginePorts
 from orchestration.errors import ConflictError, NotFoundError, UsageError
 from orchestration.live_run import LiveRun
 from orchestration.review.change_set import ChangeSet, FileChange
+from orchestration.review.choosing import Choice, choose
 from orchestration.review.contents import Contents
-from orchestration.review.decided import FAILED, decided_ids, decision_to_undo, taken_back, text_of
+from orchestration.review.decided import decision_to_undo, text_of
 from orchestration.review.fixing import fixed_text
+from orchestration.review.history import FAILED, histories
 from orchestration.review.hunks import Hunk, sha256
 from orchestration.review.placing import place
+from orchestration.review.showing import file_view, news_of
 from orchestration.review.standing import FileWrite, Standing, Versions, stand, writes_for
-from orchestration.review.view import ChangesView, FileView, HunkView, PlacedFinding
-from orchestration.run import RunState
+from orchestration.review.undoing import taken_back, undo_writes
+from orchestration.review.view import ChangesView, PlacedFinding
+from orchestration.run import DecisionState, RunState
 from orchestration.run_states import RunStates
 
 
@@ -44,11 +48,10 @@ class ReviewDesk:
         if state.changes is None:
             return ChangesView(run_id=state.run_id, base=state.base)
         change_set = await self._change_set(state)
-        accepted, rejected = decided_ids(state, change_set)
         files = []
-        for change in change_set.files:
-            standing = stand(change, await self._versions(state, change), accepted, rejected)
-            files.append(self._file_view(standing, state))
+        async for standing, versions in self._standings(state, change_set.files):
+            protected = self._ports.guard.protected(standing.change.path) or ""
+            files.append(file_view(standing, versions, state, protected=protected))
         return ChangesView(
             run_id=state.run_id,
             base=state.changes.base,
@@ -64,7 +67,7 @@ class ReviewDesk:
         view = await self.view(state)
         placed = []
         for finding in open_findings:
-            now = await self._contents.now(finding.path)
+            now = (await self._contents.look(finding.path)).now
             hunks = [hunk for hunk in view.hunks() if hunk.path == finding.path]
             found = place(finding, text_of(now), hunks, task_id=state.finding_tasks.get(finding.id, ""))
             if found is not None:
@@ -87,7 +90,9 @@ class ReviewDesk:
         return None
 
     async def carry_out(
-        self, live: LiveRun, command: cm.DecideHunks | cm.UndoDecision | cm.FixFinding | cm.DismissFinding
+        self,
+        live: LiveRun,
+        command: cm.DecideHunks | cm.UndoDecision | cm.NoteFiles | cm.FixFinding | cm.DismissFinding,
     ) -> Reply:
         """Raises AntiphonError; conflicts in single files are in the reply's `files`."""
         await self._settle(live)
@@ -95,6 +100,8 @@ class ReviewDesk:
             return await self._decide(live, command)
         if isinstance(command, cm.UndoDecision):
             return await self._undo(live, command)
+        if isinstance(command, cm.NoteFiles):
+            return await self._note_files(live, command)
         if isinstance(command, cm.FixFinding):
             return await self._fix(live, command)
         if isinstance(command, cm.DismissFinding):
@@ -105,111 +112,123 @@ class ReviewDesk:
         assert_never(command)
 
     async def _decide(self, live: LiveRun, command: cm.DecideHunks) -> Reply:
-        state = live.state
-        if state.changes is None:
-            raise UsageError(f"{state.run_id} has no changes to decide")
-        change_set = await self._change_set(state)
-        wanted = self._wanted(change_set, command)
-        accepted, rejected = decided_ids(state, change_set)
-        decided = {"accept": accepted, "reject": rejected}[command.decision]
-        # Decided anew is a hunk only by its own id: a file, a task or all means what is still open there.
-        closed = decided if command.hunk_ids else accepted | rejected
-        open_ids = {hunk.id for hunk in wanted if hunk.id not in closed}
-        if command.decision == "reject":
-            return await self._reject(live, command, open_ids, accepted)
-        saved = await self._checkpoints.snapshot() if open_ids else None
-        writes: list[FileWrite] = []
-        taken: list[str] = []
+        if live.state.changes is None:
+            raise UsageError(f"{live.state.run_id} has no changes to decide")
+        change_set = await self._change_set(live.state)
+        wanted = {hunk.id for hunk in self._wanted(change_set, command)}
+        touched = [change for change in change_set.files if any(hunk.id in wanted for hunk in change.hunks)]
+        await self._note(live, touched)
+        choices: list[Choice] = []
         results: list[ev.FileResult] = []
-        for change in change_set.files:
-            ids = {hunk.id for hunk in change.hunks} & open_ids
-            if not ids:
-                continue
-            if command.all and (reason := self._ports.guard.protected(change.path)):
-                results.append(_conflict(change.path, f"protected ({reason}): accept it by --file or --hunk"))
-                continue
-            versions = await self._versions(state, change)
-            standing = stand(change, versions, accepted, ())
-            fit = {hunk.id for hunk in standing.hunks if hunk.id in ids and hunk.state != "conflict"}
-            results.extend(
-                _conflict(change.path, f"hunk {hunk.id}: {standing.details[hunk.id]}")
-                for hunk in standing.hunks
-                if hunk.id in ids - fit
-            )
-            if fit:
-                writes.extend(writes_for(standing, versions, fit))
-                taken.extend(hunk.id for hunk in change.hunks if hunk.id in fit)
-        decision_id = ""
-        checkpoint_id = ""
-        if taken and saved is not None:
-            decision_id = self._ports.ids.new("decision")
-            checkpoint = await self._checkpoints.event(live, saved, "accept", decision_id, writes)
-            checkpoint_id = checkpoint.checkpoint_id
-            await live.record(
-                checkpoint,
-                ev.DecisionRecorded(
-                    decision_id=decision_id,
-                    decision="accept",
-                    hunk_ids=tuple(taken),
-                    files=await self._intents(live, writes),
-                    by=command.by,
-                ),
-            )
-            done = await self._contents.write_all(writes, "accept")
-            await live.record(ev.DecisionApplied(decision_id=decision_id, files=done))
-            results.extend(done)
-        return _reply(state.run_id, decision_id, results, checkpoint_id)
-
-    async def _reject(
-        self, live: LiveRun, command: cm.DecideHunks, open_ids: set[str], accepted: frozenset[str]
-    ) -> Reply:
-        if taken := sorted(open_ids & accepted):
-            if not command.all:
-                raise UsageError(f"hunk {taken[0]} is accepted; undo that decision first (antiphon undo)")
-            open_ids = open_ids - accepted
-        if not open_ids:
-            return Reply(run_id=live.state.run_id)
-        decision_id = self._ports.ids.new("decision")
-        await live.record(
-            ev.DecisionRecorded(
-                decision_id=decision_id, decision="reject", hunk_ids=tuple(sorted(open_ids)), by=command.by
-            ),
-            ev.DecisionApplied(decision_id=decision_id),
-        )
-        return Reply(run_id=live.state.run_id, decision_id=decision_id)
-
-    async def _undo(self, live: LiveRun, command: cm.UndoDecision) -> Reply:
-        decision = decision_to_undo(live.state, command.decision_id)
-        saved = await self._checkpoints.snapshot()
         writes: list[FileWrite] = []
-        conflicts: list[ev.FileResult] = []
-        failed = {result.path for result in decision.results if result.outcome in FAILED}
-        for intent in decision.files:
-            if intent.path in failed:
+        async for standing, versions in self._standings(live.state, touched):
+            path = standing.change.path
+            if command.decision == "accept" and command.all and (why := self._ports.guard.protected(path)):
+                results.append(_conflict(path, f"protected ({why}): accept it by --file or --hunk"))
                 continue
-            now = await self._contents.now(intent.path)
-            before = await live.blob(intent.before) if intent.before else None
-            after = await live.blob(intent.after) if intent.after else None
-            try:
-                writes.append(FileWrite(intent.path, now, taken_back(before, after, now), intent.old_mode))
-            except ConflictError as error:
-                conflicts.append(_conflict(intent.path, str(error)))
-        if conflicts:
-            return _reply(live.state.run_id, "", conflicts)
-        undo_id = self._ports.ids.new("undo")
-        checkpoint = await self._checkpoints.event(live, saved, "undo", undo_id, writes)
-        await live.record(
-            checkpoint,
-            ev.UndoRecorded(
-                undo_id=undo_id,
-                decision_id=decision.decision_id,
+            chosen, refused = choose(standing, wanted, command)
+            results.extend(_conflict(path, reason) for reason in refused)
+            if chosen and command.decision == "accept":
+                taking = {choice.hunk_id: choice.text for choice in chosen}
+                writes.extend(writes_for(standing, versions, taking))
+            choices.extend(chosen)
+        decision_id, checkpoint_id = self._ports.ids.new("decision") if choices else "", ""
+        if choices:
+            recorded = ev.DecisionRecorded(
+                decision_id=decision_id,
+                decision=command.decision,
+                hunk_ids=tuple(choice.hunk_id for choice in choices),
                 files=await self._intents(live, writes),
                 by=command.by,
-            ),
+                parts=tuple(choice.part for choice in choices if choice.part is not None),
+            )
+            done, checkpoint_id = await self._carry_out(live, recorded, writes, command.decision)
+            results.extend(done)
+        return _reply(live.state.run_id, decision_id, results, checkpoint_id)
+
+    async def _carry_out(
+        self,
+        live: LiveRun,
+        intent: ev.DecisionRecorded | ev.UndoRecorded,
+        writes: Sequence[FileWrite],
+        label: str,
+        *,
+        before: ev.CheckpointBefore = "accept",
+    ) -> tuple[tuple[ev.FileResult, ...], str]:
+        """Checkpoint and intent, effect, outcome: each durable before the next. Gives the outcome by file and the
+        checkpoint's id.
+        """
+        name = intent.undo_id if isinstance(intent, ev.UndoRecorded) else intent.decision_id
+
+        async def sent(path: str) -> None:
+            await live.record(ev.FileNoted(decision_id=name, file=ev.FileResult(path=path, outcome="sent")))
+
+        if not writes:
+            await live.record(intent, ev.DecisionApplied(decision_id=name))
+            return (), ""
+        saved = await self._checkpoints.snapshot()
+        checkpoint = await self._checkpoints.event(live, saved, before, name, writes)
+        await live.record(checkpoint, intent)
+        done = await self._contents.write_all(writes, label, sent)
+        await live.record(ev.DecisionApplied(decision_id=name, files=done))
+        return done, checkpoint.checkpoint_id
+
+    async def _undo(self, live: LiveRun, command: cm.UndoDecision) -> Reply:
+        if live.state.changes is not None:
+            await self._note(live, (await self._change_set(live.state)).files)
+        decision = decision_to_undo(live.state, command.decision_id)
+        writes: list[FileWrite] = []
+        conflicts: list[ev.FileResult] = []
+        if decision.hunk_ids:
+            change_set = await self._change_set(live.state)
+            ids = set(decision.hunk_ids)
+            touched = [change for change in change_set.files if any(hunk.id in ids for hunk in change.hunks)]
+            async for standing, versions in self._standings(live.state, touched):
+                try:
+                    writes.extend(undo_writes(standing, versions, decision.decision_id))
+                except ConflictError as error:
+                    conflicts.append(_conflict(standing.path, str(error)))
+        else:
+            failed = {result.path for result in decision.results if result.outcome in FAILED}
+            for intent in decision.files:
+                if intent.path not in failed:
+                    now = (await self._contents.look(intent.path)).now
+                    before = await live.blob(intent.before) if intent.before else None
+                    after = await live.blob(intent.after) if intent.after else None
+                    try:
+                        writes.append(
+                            FileWrite(intent.path, now, taken_back(before, after, now), intent.old_mode)
+                        )
+                    except ConflictError as error:
+                        conflicts.append(_conflict(intent.path, str(error)))
+        if conflicts:
+            return _reply(live.state.run_id, "", conflicts)
+        recorded = ev.UndoRecorded(
+            undo_id=self._ports.ids.new("undo"),
+            decision_id=decision.decision_id,
+            files=await self._intents(live, writes),
+            by=command.by,
         )
-        done = await self._contents.write_all(writes, "undo")
-        await live.record(ev.DecisionApplied(decision_id=undo_id, files=done))
-        return _reply(live.state.run_id, decision.decision_id, done, checkpoint.checkpoint_id)
+        done, checkpoint_id = await self._carry_out(live, recorded, writes, "undo", before="undo")
+        return _reply(live.state.run_id, decision.decision_id, done, checkpoint_id)
+
+    async def _note(self, live: LiveRun, changes: Iterable[FileChange]) -> None:
+        """Journals what the files say of their hunks before anything is decided on that ground."""
+        news = [
+            item
+            async for standing, versions in self._standings(live.state, changes)
+            for item in news_of(standing, versions, live.state)
+        ]
+        await live.record(*news)
+
+    async def _note_files(self, live: LiveRun, command: cm.NoteFiles) -> Reply:
+        if live.state.changes is not None:
+            files = (await self._change_set(live.state)).files
+            wanted = set(command.paths)
+            await self._note(
+                live, [file for file in files if not wanted or wanted & {file.path, file.old_path}]
+            )
+        return Reply(run_id=live.state.run_id)
 
     async def _fix(self, live: LiveRun, command: cm.FixFinding) -> Reply:
         """Applies a finding's own fix to the file as it is. Recorded as a decision without hunks."""
@@ -217,55 +236,72 @@ class ReviewDesk:
         if finding is None or finding.fix is None:
             raise NotFoundError(f"{command.run_id} has no finding {command.finding_id} with a fix")
         state = live.state
-        saved = await self._checkpoints.snapshot()
-        now = await self._contents.now(finding.path)
+        now = (await self._contents.look(finding.path)).now
         judged = None if state.changes is None else self._read(state.changes.snapshot, finding.path)
         if now is None:
             raise ConflictError(f"{finding.path} is not there; accept the hunk that creates it first")
         write = FileWrite(finding.path, now, fixed_text(finding, judged, now))
         decision_id = self._ports.ids.new("decision")
-        checkpoint = await self._checkpoints.event(live, saved, "fix", decision_id, [write])
-        await live.record(
-            checkpoint,
-            ev.DecisionRecorded(
-                decision_id=decision_id,
-                decision="accept",
-                hunk_ids=(),
-                files=await self._intents(live, [write]),
-                by=command.by,
-            ),
+        recorded = ev.DecisionRecorded(
+            decision_id=decision_id,
+            decision="accept",
+            hunk_ids=(),
+            files=await self._intents(live, [write]),
+            by=command.by,
         )
-        done = await self._contents.write_all([write], f"fix {finding.rule}")
-        applied = ev.DecisionApplied(decision_id=decision_id, files=done)
-        if any(result.outcome in FAILED for result in done):
-            await live.record(applied)
-        else:
-            await live.record(applied, ev.FindingDismissed(finding_id=finding.id, reason="fixed"))
-        return _reply(state.run_id, decision_id, done, checkpoint.checkpoint_id)
+        done, checkpoint_id = await self._carry_out(
+            live, recorded, [write], f"fix {finding.rule}", before="fix"
+        )
+        if not any(result.outcome in FAILED for result in done):
+            await live.record(ev.FindingDismissed(finding_id=finding.id, reason="fixed"))
+        return _reply(state.run_id, decision_id, done, checkpoint_id)
 
     async def _settle(self, live: LiveRun) -> None:
         """Decisions whose outcome a crash left unknown: what the files hold says whether they happened."""
-        open_ids = [item for item in live.state.decisions.values() if not item.applied]
-        for decision in open_ids:
+        for decision in [item for item in live.state.decisions.values() if not item.applied]:
+            held = await self._held(live.state, decision)
             results = []
             for intent in decision.files:
-                now = await self._contents.now(intent.path)
-                happened = ("" if now is None else sha256(now)) == intent.after
+                look = await self._contents.look(intent.path)
+                happened = intent.path in held or _digest(look.now) == intent.after
                 results.append(
-                    ev.FileResult(path=intent.path, outcome="written")
+                    ev.FileResult(path=intent.path, outcome="saved" if look.saved else "seen")
                     if happened
                     else _conflict(intent.path, "interrupted before it was written; decide again")
                 )
             await live.record(ev.DecisionApplied(decision_id=decision.decision_id, files=tuple(results)))
 
+    async def _held(self, state: RunState, decision: DecisionState) -> set[str]:
+        """The paths whose text holds all that the decision accepted there."""
+        if state.changes is None or not decision.hunk_ids:
+            return set()
+        held: set[str] = set()
+        ids = set(decision.hunk_ids)
+        changes = (await self._change_set(state)).files
+        touched = [change for change in changes if any(hunk.id in ids for hunk in change.hunks)]
+        async for standing, _ in self._standings(state, touched):
+            if all(one.shows(decision.decision_id) for one in standing.stands if one.hunk.id in ids):
+                held |= {standing.change.path, standing.change.base_path}
+        return held
+
+    async def _standings(
+        self, state: RunState, changes: Iterable[FileChange]
+    ) -> AsyncIterator[tuple[Standing, Versions]]:
+        known = histories(state, await self._change_set(state))
+        for change in changes:
+            versions = await self._versions(state, change)
+            yield stand(change, versions, known), versions
+
     async def _versions(self, state: RunState, change: FileChange) -> Versions:
         assert state.changes is not None
-        now = await self._contents.now(change.path)
+        look = await self._contents.look(change.path)
+        old = look if change.old_path is None else await self._contents.look(change.old_path)
         return Versions(
             base=self._read(state.changes.base, change.base_path),
             proposed=self._read(state.changes.snapshot, change.path),
-            now=now,
-            old_now=now if change.old_path is None else await self._contents.now(change.old_path),
+            now=look.now,
+            old_now=old.now,
+            saved=look.saved and old.saved,
         )
 
     def _read(self, snapshot: str, path: str) -> bytes | None:
@@ -303,6 +339,13 @@ class ReviewDesk:
         )
         if chosen != 1:
             raise UsageError("say which hunks: some by id, a file, a task, or all")
+        if command.lines is not None or command.text is not None:
+            if len(command.hunk_ids) != 1:
+                raise UsageError("lines and an edited text are those of one hunk; name it by its id")
+            if command.lines is not None and command.text is not None:
+                raise UsageError("say either which lines of the hunk, or its text as edited")
+            if command.text is not None and command.decision == "reject":
+                raise UsageError("an edited text is accepted, it cannot be rejected")
         return change_set.select(hunk_ids=command.hunk_ids, path=command.path, task_id=command.task_id)
 
     async def _paths_of(
@@ -318,42 +361,9 @@ class ReviewDesk:
         hunks = self._wanted(await self._change_set(state), command)
         return tuple(dict.fromkeys(hunk.path for hunk in hunks))
 
-    def _file_view(self, standing: Standing, state: RunState) -> FileView:
-        change = standing.change
-        findings: dict[str, list[str]] = {}
-        for finding in state.findings.values():
-            if finding.path == change.path:
-                for hunk in standing.hunks:
-                    if finding.evidence and finding.evidence.strip() in hunk.new:
-                        findings.setdefault(hunk.id, []).append(finding.id)
-        protected = self._ports.guard.protected(change.path) or ""
-        return FileView(
-            path=change.path,
-            kind=change.kind,
-            old_path=change.old_path or "",
-            added=sum(hunk.new_lines for hunk in change.hunks),
-            removed=sum(hunk.old_lines for hunk in change.hunks),
-            hunks=tuple(
-                HunkView(
-                    hunk_id=hunk.id,
-                    path=change.path,
-                    state=hunk.state,
-                    start_line=hunk.old_start,
-                    old_lines=hunk.old_lines,
-                    new_lines=hunk.new_lines,
-                    old_text=original.old,
-                    new_text=original.new,
-                    base_hash=hunk.base_hash,
-                    kind=hunk.kind,
-                    task_ids=hunk.task_ids,
-                    finding_ids=tuple(findings.get(hunk.id, ())),
-                    reason=hunk.reason,
-                    detail=standing.details.get(hunk.id, ""),
-                    protected=protected,
-                )
-                for hunk, original in zip(standing.hunks, change.hunks, strict=True)
-            ),
-        )
+
+def _digest(data: bytes | None) -> str:
+    return "" if data is None else sha256(data)
 
 
 def _conflict(path: str, detail: str) -> ev.FileResult:

@@ -12,7 +12,6 @@ import msgspec
 
 from orchestration.edits.text import FileText, ending_of, split_lines
 from orchestration.errors import ConflictError
-from orchestration.review.diffing import diff
 
 # lines: a range of lines. The rest concern the file as a whole: it appears, goes, gets another name, gets
 # another mode, or (whole) is replaced because one side is binary or written in another encoding.
@@ -93,22 +92,3 @@ def apply_to_lines(lines: Sequence[str], hunks: Collection[Hunk]) -> list[str]:
         if hunk.new and not ending_of(result[-1]) and at < len(lines):
             raise ConflictError(f"{hunk.path}: hunk {hunk.id} ends the file, but more lines follow now")
     return result + list(lines[at:])
-
-
-def select_lines(hunk: Hunk, old: Collection[int], new: Collection[int]) -> Hunk:
-    """The part of a line hunk that removes only its `old` lines and adds only its `new` ones (numbers
-    count from 0 within the hunk's old and new text). The id stays; the rest of the hunk is not proposed
-    any more. Lines that both sides share stay in any case.
-    """
-    before, after = split_lines(hunk.old), split_lines(hunk.new)
-    kept: list[str] = []
-    at = 0
-    for block in (*diff(before, after), None):
-        end = len(before) if block is None else block.old_start
-        kept += before[at:end]
-        if block is None:
-            break
-        kept += (before[k] for k in range(block.old_start, block.old_end) if k not in old)
-        kept += (after[k] for k in range(block.new_start, block.new_end) if k in new)
-        at = block.old_end
-    return msgspec.structs.replace(hunk, new="".join(kept), new_lines=len(kept))

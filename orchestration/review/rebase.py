@@ -9,7 +9,7 @@ content: what the change is, is taken from the edits, or from the smallest diffe
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -138,12 +138,17 @@ def take_back(before: str, after: str, current: str) -> str:
     """
     if current in {before, after}:
         return before
+    return take_out(line_edits(after, before), after, current)
+
+
+def take_out(back: Iterable[TextEdit], after: str, current: str) -> str:
+    """As `take_back`, with the edits given that take the decision out of `after`, each of whole lines."""
     change = minimal_change(after, current)
     shifter = Shifter(change)
     now = _Text(current)
     edits: list[TextEdit] = []
     touched: list[int] = []
-    for edit in _line_edits(after, before):
+    for edit in back:
         there = _settle(edit, shifter, now, after=True)
         if there is not None:
             edits.append(there)
@@ -172,10 +177,10 @@ def _settle(edit: TextEdit, shifter: Shifter, now: "_Text", *, after: bool) -> T
     return None
 
 
-def _line_edits(old: str, new: str) -> list[TextEdit]:
-    """The difference of two texts as edits of whole lines."""
+def line_edits(old: str, new: str, *, at: int = 0) -> list[TextEdit]:
+    """The difference of two texts as edits of whole lines; `old` begins at the offset `at`."""
     old_lines, new_lines = split_lines(old), split_lines(new)
-    starts = line_starts(old_lines)
+    starts = [at + start for start in line_starts(old_lines)]
     return [
         TextEdit(
             starts[block.old_start],

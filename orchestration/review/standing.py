@@ -1,41 +1,89 @@
 """How the hunks of a file stand in the file as it is now, and what accepting some of them makes of it. Pure.
 
 A hunk is proposed against the base. Since then hunks were accepted and the user has typed: the text to
-expect is the base with the accepted hunks, the user's edits are what the current text differs by, and
+expect is the base with what was accepted, the user's edits are what the current text differs by, and
 the open hunks are rebased over both. A hunk whose own lines the user changed is a conflict, never a guess.
+What the text shows as taken back (`in_effect.py`) is proposed again.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
-from orchestration.edits.text import BinaryContentError, FileText
+from orchestration.edits.text import BinaryContentError, FileText, split_lines
 from orchestration.review.change_set import FileChange
-from orchestration.review.hunks import Hunk, HunkState, apply_hunks, apply_to_lines, sha256
+from orchestration.review.history import History, history_of
+from orchestration.review.hunks import Hunk, HunkState, apply_hunks, sha256
+from orchestration.review.in_effect import Levels, expected_text, levels_in_effect
+from orchestration.review.parts import Rest, Taken, held_text, open_lines, rest_of
 from orchestration.review.rebase import rebase_hunks
+
+# Not decided by lines, unless parts of it were.
+_WHOLE_TEXT = frozenset({"create", "whole"})
 
 
 @dataclass(frozen=True, slots=True)
 class Versions:
     """The contents a standing is judged by; None: no such file. `old_now` is what is at the old name of a
-    renamed file, else the same as `now`.
+    renamed file, else the same as `now`. `saved`: the disk holds what a buffer shows.
     """
 
     base: bytes | None
     proposed: bytes | None
     now: bytes | None
     old_now: bytes | None
+    saved: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """One hunk as it stands. `hunk`: its numbers in the current text, its state, and what it would change
+    there: of a hunk that is decided in parts, the rest. `level`: what is in effect of its history.
+    `conflict`: why it cannot be accepted, also when it is rejected.
+    """
+
+    hunk: Hunk
+    history: History
+    level: int
+    taken: Taken
+    rest: Rest
+    conflict: str = ""
+
+    @property
+    def detail(self) -> str:
+        return self.conflict if self.hunk.state == "conflict" else ""
+
+    def shows(self, decision_id: str) -> bool:
+        """Whether what this decision accepted of the hunk is in the file's text."""
+        return any(mark.decision_id == decision_id for mark in self.history.accepts[: self.level])
+
+    @property
+    def held(self) -> str:
+        return held_text(self.history.hunk, self.taken)
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`hunks` carry their numbers in the current text and their state; `details` say why one is a conflict."""
+    """`stands`: in the order of the change's hunks."""
 
     change: FileChange
-    hunks: tuple[Hunk, ...]
-    details: Mapping[str, str]
+    stands: tuple[Stand, ...]
     renamed: bool
+
+    @property
+    def hunks(self) -> tuple[Hunk, ...]:
+        return tuple(stand.hunk for stand in self.stands)
+
+    @property
+    def details(self) -> dict[str, str]:
+        """Why a hunk is a conflict, by its id."""
+        return {stand.hunk.id: stand.detail for stand in self.stands if stand.detail}
+
+    @property
+    def path(self) -> str:
+        """Where the file is now."""
+        return self.change.path if self.renamed else self.change.base_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,81 +99,129 @@ class FileWrite:
     old_mode: int | None = None
 
 
-def stand(
-    change: FileChange, versions: Versions, accepted: Collection[str], rejected: Collection[str]
-) -> Standing:
-    """Judges every hunk of `change`."""
-    renamed = any(hunk.kind == "rename" and hunk.id in accepted for hunk in change.hunks)
+@dataclass(slots=True)
+class _Judging:
+    """One file's. `lined`: the hunks that are ranges of its lines now."""
+
+    change: FileChange
+    versions: Versions
+    known: Mapping[str, History]
+    levels: Levels = field(default_factory=dict)
+    details: dict[str, str] = field(default_factory=dict)
+
+    def taken(self, hunk: Hunk) -> Taken:
+        return history_of(self.known, hunk).taken(self.levels.get(hunk.id))
+
+
+def stand(change: FileChange, versions: Versions, known: Mapping[str, History]) -> Standing:
+    """Judges every hunk of `change`. `known`: the histories of those that were decided."""
+    judging = _Judging(change, versions, known)
+    for hunk in change.hunks:
+        if hunk.kind != "lines" and hunk.id in known:
+            judging.levels[hunk.id] = _whole_level(hunk, change, versions, known[hunk.id])
+    renamed = any(hunk.kind == "rename" and judging.taken(hunk).state == "accepted" for hunk in change.hunks)
     now = versions.now if change.old_path is None or renamed else versions.old_now
-    details: dict[str, str] = {}
-    judged: dict[str, Hunk] = {}
-    line_hunks = [hunk for hunk in change.hunks if hunk.kind == "lines"]
-    if line_hunks:
-        judged.update(_stand_lines(line_hunks, versions.base, now, accepted, details))
+    placed: dict[str, Hunk] = {}
+    lined = [hunk for hunk in change.hunks if _by_lines(hunk, judging, now)]
+    if lined:
+        placed.update(_stand_lines(lined, now, judging))
     for hunk in change.hunks:
-        if hunk.kind != "lines":
-            judged[hunk.id] = _stand_whole(hunk, change, versions, now, accepted, details)
-    hunks = []
-    for hunk in change.hunks:
-        found = judged[hunk.id]
-        if hunk.id in rejected and found.state in {"proposed", "conflict"}:
-            found = msgspec.structs.replace(found, state="rejected")
-            details.pop(hunk.id, None)
-        hunks.append(found)
-    return Standing(change, tuple(hunks), details, renamed)
+        if hunk.id not in placed:
+            placed[hunk.id] = _stand_whole(hunk, now, judging)
+    return Standing(change, tuple(_stand(hunk, placed[hunk.id], judging) for hunk in change.hunks), renamed)
 
 
-def _stand_lines(
-    hunks: Sequence[Hunk],
-    base: bytes | None,
-    now: bytes | None,
-    accepted: Collection[str],
-    details: dict[str, str],
-) -> dict[str, Hunk]:
-    texts = _texts(base, now)
+def _stand(proposed: Hunk, placed: Hunk, judging: _Judging) -> Stand:
+    history = history_of(judging.known, proposed)
+    level = judging.levels.get(proposed.id, history.level)
+    taken = history.taken(level)
+    conflict = judging.details.get(proposed.id, "")
+    if not _is_open(proposed, taken):
+        state: HunkState = "rejected" if taken.state == "rejected" else "accepted"
+        placed = msgspec.structs.replace(placed, state=state)
+    return Stand(placed, history, level, taken, rest_of(proposed, taken), conflict)
+
+
+def _is_open(hunk: Hunk, taken: Taken) -> bool:
+    return taken.state == "open" or (taken.state == "parts" and bool(open_lines(hunk, taken)))
+
+
+def _by_lines(hunk: Hunk, judging: _Judging, now: bytes | None) -> bool:
+    """A created file is a range of lines as soon as some of them were taken."""
+    if hunk.kind == "lines":
+        return True
+    return hunk.kind == "create" and now is not None and judging.taken(hunk).state == "parts"
+
+
+def _stand_lines(hunks: Sequence[Hunk], now: bytes | None, judging: _Judging) -> dict[str, Hunk]:
+    texts = _texts(judging.versions.base, now)
     if texts is None or now is None:
         why = "the file is gone" if now is None else "the file is no text any more"
-        return {hunk.id: hunk if hunk.id in accepted else _conflict(hunk, why, details) for hunk in hunks}
+        return {hunk.id: _conflict(hunk, why, judging, "" if now is None else sha256(now)) for hunk in hunks}
     base_text, now_text = texts
-    taken = [hunk for hunk in hunks if hunk.id in accepted]
-    expected = "".join(apply_to_lines(base_text.lines, taken))
+    judging.levels.update(levels_in_effect(base_text.lines, hunks, judging.known, now_text.text))
+    taken = {hunk.id: judging.taken(hunk) for hunk in hunks}
+    held = {hunk.id: held_text(hunk, taken[hunk.id]) for hunk in hunks}
+    expected = expected_text(base_text.lines, hunks, held).text
     shifted = []
     shift = 0
     for hunk in sorted(hunks, key=lambda hunk: hunk.old_start):
-        if hunk.id in accepted:
-            # An accepted hunk stands in the text as its own new lines.
-            shifted.append(
-                msgspec.structs.replace(
-                    hunk, old_start=hunk.old_start + shift, old_lines=hunk.new_lines, old=hunk.new
-                )
+        rest = rest_of(hunk, taken[hunk.id])
+        old_lines = len(split_lines(rest.old))
+        shifted.append(
+            msgspec.structs.replace(
+                hunk,
+                kind="lines",
+                old_start=hunk.old_start + shift + rest.lead,
+                old_lines=old_lines,
+                old=rest.old,
+                new=rest.new,
+                new_lines=len(split_lines(rest.new)),
             )
-            shift += hunk.new_lines - hunk.old_lines
-        else:
-            shifted.append(msgspec.structs.replace(hunk, old_start=hunk.old_start + shift))
+        )
+        shift += len(split_lines(held[hunk.id])) - hunk.old_lines
     moved, conflicts = rebase_hunks(shifted, expected, now_text.text, current_hash=sha256(now))
-    found = {}
-    for hunk in (*moved, *conflicts):
-        if hunk.id in accepted:
-            found[hunk.id] = msgspec.structs.replace(hunk, state="accepted")
-        else:
-            found[hunk.id] = msgspec.structs.replace(hunk, state="proposed")
+    found = {hunk.id: msgspec.structs.replace(hunk, state="proposed") for hunk in (*moved, *conflicts)}
     for hunk in conflicts:
-        if hunk.id not in accepted:
-            found[hunk.id] = _conflict(hunk, "the lines were changed since the proposal", details)
+        found[hunk.id] = _conflict(hunk, "the lines were changed since the proposal", judging, hunk.base_hash)
     return found
 
 
-def _stand_whole(
-    hunk: Hunk,
-    change: FileChange,
-    versions: Versions,
-    now: bytes | None,
-    accepted: Collection[str],
-    details: dict[str, str],
-) -> Hunk:
-    """A hunk that concerns the file as a whole."""
-    if hunk.id in accepted:
-        return msgspec.structs.replace(hunk, state="accepted")
+def _whole_level(hunk: Hunk, change: FileChange, versions: Versions, history: History) -> int:
+    """What is in effect of a hunk that concerns the file as a whole. As with lines, only what the contents
+    show exactly counts.
+    """
+    if hunk.kind == "create" and versions.now is not None and history.level:
+        return history.level  # what the user did to the file since is not asked
+    levels: list[int] = [history.level, *range(len(history.accepts), -1, -1)]
+    for level in levels:
+        if _shows(hunk, change, versions, history.taken(level)):
+            return level
+    return history.level
+
+
+def _shows(hunk: Hunk, change: FileChange, versions: Versions, taken: Taken) -> bool:
+    now, done = versions.now, taken.state not in {"open", "rejected"}
+    match hunk.kind:
+        case "create":
+            text = None if taken.state == "accepted" else held_text(hunk, taken)
+            return now == (_as_text(versions.proposed, text) if done else None)
+        case "delete":
+            return now is None if done else now is not None and sha256(now) == change.base_hash
+        case "rename":
+            there = now if done else versions.old_now
+            return there is not None and (versions.old_now if done else now) is None
+        case "whole":
+            return now == (versions.proposed if done else versions.base)
+        case "mode" | "lines":
+            return True
+
+
+def _stand_whole(hunk: Hunk, now: bytes | None, judging: _Judging) -> Hunk:
+    """A hunk that concerns the file as a whole, while it is open."""
+    change, versions = judging.change, judging.versions
+    if judging.taken(hunk).state in {"accepted", "text"}:
+        return hunk
     why = ""
     if hunk.kind == "create" and versions.now is not None:
         why = f"{change.path} exists now"
@@ -138,30 +234,53 @@ def _stand_whole(
         why = "the file is gone" if now is None else "the file was changed since the proposal"
     elif hunk.kind == "mode" and now is None:
         why = "the file is gone"
-    return _conflict(hunk, why, details) if why else msgspec.structs.replace(hunk, state="proposed")
+    if not why:
+        return msgspec.structs.replace(hunk, state="proposed")
+    there = versions.now if hunk.kind == "create" else now
+    return _conflict(hunk, why, judging, "" if there is None else sha256(there))
 
 
-def writes_for(standing: Standing, versions: Versions, chosen: Collection[str]) -> tuple[FileWrite, ...]:
-    """What accepting the hunks `chosen` (none of them a conflict) does to the file, path by path."""
+def writes_for(
+    standing: Standing, versions: Versions, chosen: Mapping[str, str | None]
+) -> tuple[FileWrite, ...]:
+    """What accepting the hunks `chosen` does to the file, path by path. Each comes with the text that takes its
+    place, None: the proposed one; a conflict is among them only with a text. Raises ConflictError when the
+    file cannot hold it, UnencodableTextError.
+    """
     change = standing.change
     hunks = [hunk for hunk in standing.hunks if hunk.id in chosen]
     kinds = {hunk.kind for hunk in hunks}
     now = versions.now if change.old_path is None or standing.renamed else versions.old_now
-    if "create" in kinds or "whole" in kinds:
-        return (FileWrite(change.path, now, versions.proposed, change.new_mode),)
+    if kinds & _WHOLE_TEXT:
+        text = next(chosen[hunk.id] for hunk in hunks if hunk.kind in _WHOLE_TEXT)
+        return (FileWrite(change.path, now, _as_text(versions.proposed, text), change.new_mode),)
     if "delete" in kinds:
         return (FileWrite(change.path, now, None, old_mode=change.old_mode),)
     assert now is not None
     mode = change.new_mode if "mode" in kinds else None
-    after = apply_hunks(now, [hunk for hunk in hunks if hunk.kind == "lines"])
+    lined = [_instead(hunk, chosen[hunk.id], now) for hunk in hunks if hunk.kind == "lines"]
+    after = apply_hunks(now, lined)
     if "rename" in kinds:
         assert change.old_path is not None
         return (
             FileWrite(change.path, None, after, mode if mode is not None else change.old_mode),
             FileWrite(change.old_path, now, None, old_mode=change.old_mode),
         )
-    where = change.path if standing.renamed else change.base_path
-    return (FileWrite(where, now, after, mode, change.old_mode if "mode" in kinds else None),)
+    return (FileWrite(standing.path, now, after, mode, change.old_mode if "mode" in kinds else None),)
+
+
+def _instead(hunk: Hunk, text: str | None, now: bytes) -> Hunk:
+    """The hunk with another new text; of a conflict, in place of what stands there now."""
+    if text is None:
+        return hunk
+    there = "".join(FileText.decode(now).lines[hunk.old_start : hunk.old_end])
+    return msgspec.structs.replace(hunk, old=there, new=text, new_lines=len(split_lines(text)))
+
+
+def _as_text(proposed: bytes | None, text: str | None) -> bytes | None:
+    if text is None or proposed is None:
+        return proposed
+    return FileText.decode(proposed).with_text(text).encode()
 
 
 def _texts(base: bytes | None, now: bytes | None) -> tuple[FileText, FileText] | None:
@@ -173,7 +292,7 @@ def _texts(base: bytes | None, now: bytes | None) -> tuple[FileText, FileText] |
         return None
 
 
-def _conflict(hunk: Hunk, why: str, details: dict[str, str]) -> Hunk:
-    details[hunk.id] = why
-    state: HunkState = "conflict"
-    return msgspec.structs.replace(hunk, state=state)
+def _conflict(hunk: Hunk, why: str, judging: _Judging, there: str) -> Hunk:
+    """`there`: the hash of the file as it is."""
+    judging.details[hunk.id] = why
+    return msgspec.structs.replace(hunk, state="conflict", base_hash=there)

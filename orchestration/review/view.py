@@ -21,6 +21,11 @@ class HunkView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """`start_line` counts from 0 in the file's current text (buffer, else disk) and `old_lines` is how
     many lines from there the hunk would replace (0: a pure insertion before that line). For an accepted
     hunk it is the place of the new text. `old_text` and `new_text` keep their line endings.
+
+    Of a hunk that is decided in parts it is the rest that is open still; `old_numbers` and `new_numbers` then
+    give each line's number in the hunk as proposed (-1: not open), of which `proposed_old_lines` were old ones.
+    `reached`: how far an accepted hunk has
+    come: its edit was sent to the editor, its buffer was seen to hold it, it is saved on the disk.
     """
 
     hunk_id: str
@@ -38,15 +43,22 @@ class HunkView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     reason: str = ""
     detail: str = ""
     protected: str = ""
+    old_numbers: tuple[int, ...] = ()
+    new_numbers: tuple[int, ...] = ()
+    proposed_old_lines: int = 0
+    reached: Literal["", "sent", "seen", "saved"] = ""
 
 
 class FileView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """`news`: the file's text says of its hunks what is not journaled yet (the command `NoteFiles` does)."""
+
     path: str
     kind: FileKind
     hunks: tuple[HunkView, ...]
     old_path: str = ""
     added: int = 0
     removed: int = 0
+    news: bool = False
 
 
 class ChangesView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

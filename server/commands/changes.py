@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """  antiphon changes latest
   antiphon changes latest --stat
-  antiphon changes latest --file src/parse.py
+  antiphon changes latest --file src/parse.py --numbers
   antiphon changes latest --json | jq -r '.files[].hunks[].hunkId'
 """
 
@@ -18,6 +18,9 @@ EXAMPLES = """  antiphon changes latest
 def configure(parser: argparse.ArgumentParser) -> None:
     run_argument(parser)
     parser.add_argument("--stat", action="store_true", help="one line a file")
+    parser.add_argument(
+        "--numbers", action="store_true", help="number each hunk's lines, for `accept --lines`"
+    )
     parser.add_argument(
         "--file", metavar="PATH", action="append", default=[], help="only this file; may be repeated"
     )
@@ -42,7 +45,7 @@ def execute(invocation: Invocation) -> int:
             files = tuple(file for file in view.files if file.path in names)
             view = msgspec.structs.replace(view, files=files)
         terminal.emit(msgspec.to_builtins(view))
-        terminal.lines(stat(view) if args.stat else diff(view))
+        terminal.lines(stat(view) if args.stat else diff(view, numbers=args.numbers))
         return 0
 
     return with_engine(invocation, use)

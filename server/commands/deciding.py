@@ -1,13 +1,17 @@
 """What `accept`, `reject` and `undo` share: the one decision that is sent, and what became of the files."""
 
+import sys
+from pathlib import Path
 from typing import Literal
+
+from msgspec.structs import replace
 
 from orchestration.commands import DecideHunks, Reply
 from orchestration.engine import EngineFront
-from orchestration.errors import UsageError
+from orchestration.errors import EditRefusedError, UsageError
 from server.commands.engine import refused, with_engine
 from server.commands.invocation import Invocation
-from server.commands.lookup import chosen_hunks, find_run
+from server.commands.lookup import chosen_hunks, find_run, lines_named
 from server.terminal import figures
 from server.terminal.lines import Line, line
 
@@ -29,17 +33,37 @@ def decide(invocation: Invocation, decision: Literal["accept", "reject"]) -> int
     if bool(args.all) == bool(args.file or args.hunk):
         raise UsageError(f"say what to {decision}: --all, or --file PATH and --hunk ID as often as needed")
 
+    edited = getattr(args, "edited", None)
+    if (args.lines or edited) and (len(args.hunk) != 1 or args.file or args.all):
+        raise UsageError("--lines and --edited are about one hunk: name it with --hunk ID and nothing else")
+    text = None if edited is None else _read(edited)
+
     async def use(engine: EngineFront) -> int:
         run = await find_run(engine, args.run)
-        hunks: tuple[str, ...] = ()
+        command = DecideHunks(run_id=run.run_id, decision=decision, all=args.all, text=text, by=BY)
         if not args.all:
-            hunks = chosen_hunks(await engine.changes(run.run_id), files=args.file, hunks=args.hunk)
-        reply = await engine.submit(
-            DecideHunks(run_id=run.run_id, decision=decision, all=args.all, hunk_ids=hunks, by=BY)
-        )
+            view = await engine.changes(run.run_id)
+            chosen = chosen_hunks(view, files=args.file, hunks=args.hunk)
+            command = replace(command, hunk_ids=chosen)
+            if args.lines or text is not None:
+                (hunk,) = (one for one in view.hunks() if one.hunk_id == chosen[0])
+                lines = lines_named(args.lines, hunk) if args.lines else None
+                command = replace(command, lines=lines, base_hash=hunk.base_hash)
+        reply = await engine.submit(command)
         return told(invocation, run.run_id, reply, decision)
 
     return with_engine(invocation, use)
+
+
+def _read(name: str) -> str:
+    """A file's text with its line endings, or standard input's. Raises UsageError."""
+    from orchestration.edits.text import FileText
+
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        return FileText.decode(data).text
+    except (OSError, EditRefusedError) as error:
+        raise UsageError(f"--edited {name}: {error}") from None
 
 
 def told(invocation: Invocation, run_id: str, reply: Reply, verb: str) -> int:

@@ -70,4 +70,7 @@ def hunk_options(parser: argparse.ArgumentParser) -> None:
         "--file", metavar="PATH", action="append", default=[], help="a file's hunks; may be repeated"
     )
     parser.add_argument("--hunk", metavar="ID", action="append", default=[], help="one hunk; may be repeated")
+    parser.add_argument(
+        "--lines", metavar="N-M,…", help="of the one hunk given, these lines only (see Examples)"
+    )
     workspace_options(parser)

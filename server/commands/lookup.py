@@ -3,10 +3,11 @@
 import difflib
 from collections.abc import Sequence
 
+from orchestration.commands import HunkLines
 from orchestration.engine import EngineFront
-from orchestration.errors import NotFoundError
+from orchestration.errors import NotFoundError, UsageError
 from orchestration.journal.contract import RunSummary
-from orchestration.review.view import ChangesView
+from orchestration.review.view import ChangesView, HunkView
 
 _MOST_NAMED = 5
 
@@ -72,6 +73,24 @@ def chosen_hunks(view: ChangesView, *, files: Sequence[str], hunks: Sequence[str
             raise NotFoundError(_missing("the run has no hunk", given, ids, "antiphon changes RUN"))
         chosen.add(matching[0])
     return tuple(one for one in ids if one in chosen)
+
+
+def lines_named(text: str, hunk: HunkView) -> HunkLines:
+    """`2-5,8`: lines of a hunk as `antiphon changes --numbers` counts them, the old ones from 1 and then the new
+    ones. Raises UsageError.
+    """
+    old: list[int] = []
+    new: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()) or int(first) < 1:
+            raise UsageError(f"--lines {text!r}: {part!r} is no line and no range of lines, such as 2-5,8")
+        for number in range(int(first) - 1, int(last if dash else first)):
+            if number < hunk.proposed_old_lines:
+                old.append(number)
+            else:
+                new.append(number - hunk.proposed_old_lines)
+    return HunkLines(old=tuple(old), new=tuple(new))
 
 
 def _missing(what: str, given: str, known: Sequence[str], listing: str) -> str:

@@ -88,7 +88,7 @@ def state_json(state: "RunState", word: str) -> dict[str, object]:
                 "decision": decision.decision,
                 "hunks": len(decision.hunk_ids),
                 "applied": decision.applied,
-                "undone": decision.undone,
+                "undone": not decision.stands,
             }
             for decision in state.decisions.values()
         ],

@@ -52,7 +52,7 @@ def _result(workspace: Workspace, state: RunState) -> RunReadResult:
                 decision=item.decision,
                 hunk_ids=list(item.hunk_ids),
                 applied=item.applied,
-                undone=item.undone,
+                undone=not item.stands,
                 time=item.time,
             )
             for item in state.decisions.values()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from orchestration.edits.text import ending_of, split_lines
 from orchestration.review.view import ChangesView, FileView, HunkView
 from server.terminal import figures
 from server.terminal.inert import TAB
@@ -16,11 +17,17 @@ _STATE_STYLES: Mapping[str, str] = {
 _NO_NEWLINE = "\\ no newline at the end"
 
 
-def diff(view: ChangesView) -> list[Line]:
-    """Every file with its hunks. Lines count from 1, as editors show them."""
+def diff(view: ChangesView, *, numbers: bool = False) -> list[Line]:
+    """Every file with its hunks. Lines count from 1, as editors show them. `numbers`: those of each hunk's own
+    lines, as `lines_named` takes them.
+    """
     lines: list[Line] = []
     for file in view.files:
-        lines += [*_heading(file), *(shown for hunk in file.hunks for shown in _hunk(hunk)), BLANK]
+        lines += [
+            *_heading(file),
+            *(shown for hunk in file.hunks for shown in _hunk(hunk, numbers=numbers)),
+            BLANK,
+        ]
     return [*lines, *_left_out(view), total(view)]
 
 
@@ -86,37 +93,49 @@ def _heading(file: FileView) -> list[Line]:
     ]
 
 
-def _hunk(hunk: HunkView) -> Iterable[Line]:
+def _hunk(hunk: HunkView, *, numbers: bool) -> Iterable[Line]:
     place = f"@@ line {hunk.start_line + 1} "
     tasks = f" · {', '.join(hunk.task_ids)}" if hunk.task_ids else ""
     yield line(
         (place, "cyan"),
         (hunk.hunk_id, "bold"),
         " ",
-        (hunk.state, _STATE_STYLES.get(hunk.state, "")),
+        (_state(hunk), _STATE_STYLES.get(hunk.state, "")),
         (tasks, "dim"),
         (f" · protected: {hunk.protected}" if hunk.protected else "", "bold yellow"),
     )
     if hunk.reason or hunk.detail:
         yield line((f"   {hunk.detail or hunk.reason}", "dim"))
-    endings = {row.endswith("\r") for side in (hunk.old_text, hunk.new_text) for row in side.split("\n")[:-1]}
-    plain = len(endings) < 2
-    yield from _side(hunk.old_text, "-", "red", plain=plain)
-    yield from _side(hunk.new_text, "+", "green", plain=plain)
+    yield from _rows(hunk, numbers=numbers)
 
 
-def _side(text: str, sign: str, style: str, *, plain: bool) -> Iterable[Line]:
-    """Where line endings differ, and only there (`plain` is false), a carriage return stays visible: a hunk may
-    change nothing else.
+def _state(hunk: HunkView) -> str:
+    if hunk.state == "accepted" and hunk.reached in {"sent", "seen"}:
+        return "accepted, not saved yet" if hunk.reached == "seen" else "accepted, sent to the editor"
+    if hunk.old_numbers or hunk.new_numbers:
+        return f"{hunk.state}, the rest"
+    return hunk.state
+
+
+def _rows(hunk: HunkView, *, numbers: bool) -> Iterable[Line]:
+    """Where line endings differ, and only there, a carriage return stays visible: a hunk may change nothing
+    else. Lines of a hunk in parts that are decided are left out.
     """
-    if not text:
-        return
-    rows = (text.replace("\r\n", "\n") if plain else text).split("\n")
-    whole = not rows[-1]
-    for row in rows[:-1] if whole else rows:
-        yield line((f"{sign}{row.replace(chr(9), TAB)}", style))
-    if not whole:
-        yield line((_NO_NEWLINE, "dim"))
+    sides = (
+        (split_lines(hunk.old_text), hunk.old_numbers, 1, "-", "red"),
+        (split_lines(hunk.new_text), hunk.new_numbers, 1 + hunk.proposed_old_lines, "+", "green"),
+    )
+    plain = len({ending_of(row) for rows, *_ in sides for row in rows} - {""}) < 2
+    for rows, known, first, sign, style in sides:
+        for number, row in zip(known or range(len(rows)), rows, strict=False):
+            if number < 0:
+                continue
+            ending = ending_of(row)
+            text = row.removesuffix(ending) + ("" if plain else ending.replace("\n", ""))
+            count = f"{first + number:>5} " if numbers else ""
+            yield line((count, "dim"), (f"{sign}{text.replace(chr(9), TAB)}", style))
+            if not ending:
+                yield line((_NO_NEWLINE, "dim"))
 
 
 def _states(hunks: Iterable[HunkView]) -> str:

@@ -45,7 +45,7 @@ def run_page(state: RunState, word: str, now: float, *, columns: int, unicode: b
     if state.decisions:
         lines += [BLANK, line(("decisions", "bold"))]
         for decision in state.decisions.values():
-            done = "undone" if decision.undone else "" if decision.applied else "not finished"
+            done = "undone" if not decision.stands else "" if decision.applied else "not finished"
             hunks = figures.several(len(decision.hunk_ids), "hunk")
             lines.append(
                 line("  ", decision.decision_id, f"  {decision.decision} {hunks}", (f"  {done}", "dim"))

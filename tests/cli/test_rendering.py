@@ -1,11 +1,15 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from orchestration import events as ev
+from orchestration.commands import HunkLines
+from orchestration.errors import UsageError
 from orchestration.events import Record
 from orchestration.review.view import ChangesView, FileView, HunkView
 from providers.usage import Usage
+from server.commands.lookup import lines_named
 from server.terminal import figures
 from server.terminal.board import board, tree
 from server.terminal.changes import diff, stat
@@ -258,6 +262,39 @@ def test_changes_as_a_diff_with_ids() -> None:
         "2 files, +2 -1, 2 hunks: 1 proposed, 1 accepted",
     ]
     assert texts(diff(ChangesView(run_id="r"))) == ["no changes are proposed"]
+
+
+def test_the_lines_of_a_hunk_keep_their_numbers_when_some_are_decided() -> None:
+    whole = HunkView(
+        hunk_id="h",
+        path="a",
+        state="proposed",
+        start_line=0,
+        old_lines=2,
+        new_lines=2,
+        old_text="a\nb\n",
+        new_text="A\nB\n",
+        base_hash="b",
+        proposed_old_lines=2,
+    )
+    rest = replace(whole, old_text="A\nb\n", old_numbers=(-1, 1), new_text="A\nB\n", new_numbers=(-1, 1))
+    shown = diff(
+        ChangesView(run_id="r", files=(FileView(path="a", kind="modify", hunks=(whole, rest)),)), numbers=True
+    )
+    assert texts(shown)[1:9] == [
+        "@@ line 1 h proposed",
+        "    1 -a",
+        "    2 -b",
+        "    3 +A",
+        "    4 +B",
+        "@@ line 1 h proposed, the rest",
+        "    2 -b",
+        "    4 +B",
+    ]
+    assert lines_named("1-2,4", whole) == HunkLines(old=(0, 1), new=(1,))
+    for bad in ("", "a", "0", "1-", "-2", "1,,2"):
+        with pytest.raises(UsageError, match="2-5,8"):
+            lines_named(bad, whole)
 
 
 def test_changes_as_a_list_of_files() -> None:

@@ -37,7 +37,11 @@ def test_a_run_from_its_goal_to_reviewed_bytes(project: Project) -> None:
             ],
             delay_s=0.3,
         ),
-        *works("shop", [edit("shop.py", ("import json\n", "import json\nimport os\n"))], delay_s=0.3),
+        *works(
+            "shop",
+            [edit("shop.py", ("import json\n", 'import json\nimport os\n\nCURRENCY = "EUR"\n'))],
+            delay_s=0.3,
+        ),
         *works("notes", [("write_file", {"path": "NOTES.md", "content": "# Notes\n"})], delay_s=0.3),
     )
     with project.neovim() as editor:
@@ -88,7 +92,10 @@ def test_a_run_from_its_goal_to_reviewed_bytes(project: Project) -> None:
         )
         offered = editor.run_action(1, "Remove unused import")
         assert "Dismiss ruff F401" in offered
-        editor.until(lambda: "\n".join([*editor.text(), ""]) == SHOP, "the fixed text")
+        editor.until(
+            lambda: editor.text() == ["import json", "", 'CURRENCY = "EUR"', *SHOP.splitlines()[1:]],
+            "the fixed text",
+        )
         editor.until(lambda: not editor.diagnostics(), "the finding to go")
         assert project.read("shop.py") == SHOP.encode(), "an open document changes in its buffer only"
 
@@ -102,14 +109,19 @@ def test_a_run_from_its_goal_to_reviewed_bytes(project: Project) -> None:
         assert "Accept all 2 changes in this file" in offered
         editor.until(lambda: [lens.line for lens in editor.lenses()] == [25] * 3, "one hunk left")
 
-        # Undo is the editor's own; the hunk can be accepted again.
-        editor.type("u")
-        assert editor.text() == DISHES
-        assert not editor.modified()
-        editor.run_action(3, "Undo the accepted change")
-        editor.until(lambda: [lens.line for lens in editor.lenses()] == [3] * 3 + [25] * 3, "the hunk back")
-        editor.run_lens(3, "Accept 1/2")
-        editor.until(lambda: editor.text()[3] == "dish 03 🍲 of the day", "the hunk accepted again")
+        # Undo is the editor's own: the hunk is proposed again, redo accepts it, and so does the lens.
+        both, one = [3] * 3 + [25] * 3, [25] * 3
+        for by in ("redo", "lens"):
+            editor.type("u")
+            assert editor.text() == DISHES
+            assert not editor.modified()
+            editor.until(lambda: [lens.line for lens in editor.lenses()] == both, "the hunk proposed again")
+            if by == "redo":
+                editor.type("<C-r>")
+            else:
+                editor.run_lens(3, "Accept 1/2")
+            editor.until(lambda: editor.text()[3] == "dish 03 🍲 of the day", "the hunk accepted again")
+            editor.until(lambda: [lens.line for lens in editor.lenses()] == one, "one hunk left")
         assert all(item.applied and item.version is not None for item in editor.edits())
         assert project.read("menu.txt") == crlf(*DISHES)
         editor.command("write")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from orchestration.errors import ConflictError, NotFoundError
 from orchestration.review.change_set import ChangeSet, FileState, FileVersions, decided, propose
-from orchestration.review.hunks import apply_hunks, select_lines, sha256
+from orchestration.review.hunks import apply_hunks, sha256
 
 PROFILE = settings(settings.get_profile("antiphon"))
 TEXTS = st.lists(
@@ -137,14 +137,6 @@ def test_a_stale_base_is_a_conflict() -> None:
     (ending,) = propose([FileVersions("f", b"a\nb\n", b"a\nc")]).hunks
     with pytest.raises(ConflictError, match="more lines follow"):
         apply_hunks(b"a\nb\nd\n", [ending])
-
-
-def test_selecting_lines_of_a_hunk() -> None:
-    before, after = b"k\n1\n2\n3\n", b"k\none\ntwo\n"
-    (hunk,) = propose([FileVersions("f", before, after)]).hunks
-    assert apply_hunks(before, [select_lines(hunk, [0], [0])]) == b"k\n2\n3\none\n"
-    assert apply_hunks(before, [select_lines(hunk, [], [])]) == before
-    assert apply_hunks(before, [select_lines(hunk, [0, 1, 2], [0, 1])]) == after
 
 
 def test_selection_and_its_errors() -> None:

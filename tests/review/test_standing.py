@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from orchestration.review.change_set import FileChange, propose
 from orchestration.review.drafting import FileVersions
+from orchestration.review.history import History, Mark
 from orchestration.review.standing import Standing, Versions, stand, writes_for
 
 BASE = b"one\ntwo\nthree\nfour\nfive\nsix\nseven\neight\n"
@@ -21,7 +22,19 @@ def standing(
     made: FileChange, now: bytes | None, accepted: Collection[str] = (), rejected: Collection[str] = ()
 ) -> tuple[Standing, Versions]:
     versions = Versions(base=BASE, proposed=PROPOSED, now=now, old_now=now)
-    return stand(made, versions, accepted, rejected), versions
+    return stand(made, versions, decided(made, accepted, rejected)), versions
+
+
+def decided(
+    made: FileChange, accepted: Collection[str] = (), rejected: Collection[str] = ()
+) -> dict[str, History]:
+    """Each accepted hunk by a decision of its own."""
+    marks = {
+        hunk.id: [Mark(f"decision-{order}", order, hunk.id in accepted)]
+        for order, hunk in enumerate(made.hunks)
+        if hunk.id in {*accepted, *rejected}
+    }
+    return {hunk.id: History(hunk, marks[hunk.id]) for hunk in made.hunks if hunk.id in marks}
 
 
 def test_hunks_stand_where_they_were_proposed_while_nothing_changes() -> None:
@@ -32,14 +45,14 @@ def test_hunks_stand_where_they_were_proposed_while_nothing_changes() -> None:
         (5, "proposed"),
         (7, "proposed"),
     ]
-    (write,) = writes_for(judged, versions, {hunk.id for hunk in judged.hunks})
+    (write,) = writes_for(judged, versions, {hunk.id: None for hunk in judged.hunks})
     assert write.after == PROPOSED
 
 
 def test_a_user_who_types_above_moves_them() -> None:
     judged, versions = standing(change(BASE, PROPOSED), b"zero\n" + BASE)
     assert [hunk.old_start for hunk in judged.hunks] == [2, 6, 8]
-    (write,) = writes_for(judged, versions, {judged.hunks[1].id})
+    (write,) = writes_for(judged, versions, {judged.hunks[1].id: None})
     assert write.after == b"zero\none\ntwo\nthree\nfour\nfive\nSIX\nand a half\nseven\neight\n"
 
 
@@ -61,7 +74,7 @@ def test_a_created_file_conflicts_with_one_that_came_meanwhile() -> None:
     (hunk,) = made.hunks
     judged, versions = standing(made, None)
     assert judged.hunks[0].state == "proposed"
-    assert writes_for(judged, versions, {hunk.id})[0].before is None
+    assert writes_for(judged, versions, {hunk.id: None})[0].before is None
     judged, _ = standing(made, b"mine\n")
     assert judged.hunks[0].state == "conflict"
     assert judged.details[hunk.id] == "a.txt exists now"
@@ -70,7 +83,7 @@ def test_a_created_file_conflicts_with_one_that_came_meanwhile() -> None:
 def test_a_deleted_file_is_deleted_only_as_it_was() -> None:
     made = change(BASE, None)
     judged, versions = standing(made, BASE)
-    assert writes_for(judged, versions, {made.hunks[0].id})[0].after is None
+    assert writes_for(judged, versions, {made.hunks[0].id: None})[0].after is None
     assert standing(made, BASE + b"mine\n")[0].hunks[0].state == "conflict"
     assert standing(made, None)[0].details[made.hunks[0].id] == "the file is gone"
 
@@ -100,9 +113,9 @@ def test_accepting_one_by_one_in_any_order_ends_in_the_proposal(
     accepted: set[str] = set()
     for name in ids:
         versions = Versions(base=base, proposed=proposed, now=now, old_now=now)
-        judged = stand(made, versions, accepted, ())
+        judged = stand(made, versions, decided(made, accepted))
         assert all(hunk.state != "conflict" for hunk in judged.hunks)
-        (write,) = writes_for(judged, versions, {name})
+        (write,) = writes_for(judged, versions, {name: None})
         assert write.before == now
         now = write.after
         accepted.add(name)
