@@ -120,17 +120,16 @@ def _credential(resolved: Resolved, around: Surroundings) -> "LateKey | None":
     """What gives the key once it is needed; None where it is known, or none is wanted."""
     if not resolved.key_command and not resolved.stores:
         return None
+    from providers.key_command import KeyCommand
     from providers.late_key import LateKey
 
     place = resolved.place
-    fetch: Callable[[], Awaitable[str]]
+    fetch: KeyCommand | StoredKey
     if resolved.key_command:
         if around.processes is None:
             raise errors.ProviderConfigurationError(
                 f"the key command of {resolved.id} cannot be run here; set {place.key_setting}"
             )
-        from providers.key_command import KeyCommand
-
         fetch = KeyCommand(
             resolved.key_command,
             processes=around.processes,
@@ -146,6 +145,7 @@ def _credential(resolved: Resolved, around: Surroundings) -> "LateKey | None":
         header=resolved.key_header,
         scheme=resolved.key_scheme,
         noted=around.key_found,
+        is_stale=lambda: isinstance(fetch, StoredKey) and fetch.is_stale,
     )
 
 

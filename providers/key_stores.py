@@ -48,6 +48,10 @@ class KeyStore(Protocol):
         """For messages, e.g. `the OS keyring`."""
 
     @property
+    def revision(self) -> int:
+        """Grows when a key that was given out may not be the right one any more."""
+
+    @property
     def mend(self) -> str:
         """How a user puts a key there, with `{provider}` for its id."""
 
@@ -59,6 +63,7 @@ class SystemKeyring:
     """The keyring of the system (Secret Service, KWallet, Keychain), by the package keyring."""
 
     title = "the OS keyring"
+    revision = 0
     mend = f"keep one there under the service `{SERVICE}` and the user name `{{provider}}`"
 
     def __init__(
@@ -117,9 +122,19 @@ class StoredKey:
         self._stores = tuple(stores)
         self._url = url
         self._setting = setting
+        self._seen = self._revisions()
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether a store has changed since it was asked."""
+        return self._seen != self._revisions()
+
+    def _revisions(self) -> tuple[int, ...]:
+        return tuple(store.revision for store in self._stores)
 
     async def __call__(self) -> str:
         """Raises AuthenticationError, with what each store said, when none has a key."""
+        self._seen = self._revisions()
         said: list[str] = []
         for store in self._stores:
             try:

@@ -26,20 +26,23 @@ class LateKey:
         header: str = "authorization",
         scheme: str = "Bearer ",
         noted: Callable[[str], None] | None = None,
+        is_stale: Callable[[], bool] = lambda: False,
     ) -> None:
         self._fetch = fetch
         self._place = place
         self._header = header.encode("ascii")
         self._scheme = scheme
         self._noted = noted
+        self._is_stale = is_stale
         self._headers: Headers | None = None
         self._fetching = anyio.Lock()
 
     async def headers(self) -> Headers:
         """Raises what `fetch` raises; then nothing is kept, and the next call fetches anew."""
-        if self._headers is None:
+        if self._headers is None or self._is_stale():
             async with self._fetching:
-                if self._headers is None:
+                if self._headers is None or self._is_stale():
+                    self._headers = None
                     self._headers = await self._fetched()
         return self._headers
 

@@ -39,9 +39,9 @@ from providers.agents.catalogue import AgentCatalogue, build_agents
 from providers.base import ModelProfile, ProcessPort
 from providers.key_stores import KeyStore
 from providers.local_servers import LocalServer, probe_local
-from providers.profiles import UNKNOWN_PROFILE, profiles_from_settings
 from providers.registry import Registry, build_providers
 from server.composition import ModelEntry, TrustWord
+from server.current_providers import CurrentProviders
 from server.handshake import VERSION
 from server.logs import hide
 from server.provider_settings import providers_config
@@ -66,6 +66,14 @@ class Stores:
         await self.shadow.collect(self.git, keep, older_than_s=older_than_s)
 
 
+@dataclass(frozen=True, slots=True)
+class EditorSide:
+    """What an editor gives while an engine runs: its settings as they are now, and where it keeps keys."""
+
+    settings: Callable[[], Settings]
+    keys: KeyStore | None
+
+
 @asynccontextmanager
 async def open_engine(
     root: Path,
@@ -75,10 +83,10 @@ async def open_engine(
     environ: Mapping[str, str],
     documents: EditorDocuments | None = None,
     interactive: bool = False,
-    editor_keys: KeyStore | None = None,
+    editor: EditorSide | None = None,
 ) -> AsyncIterator[EngineFront]:
     """The engine of one workspace. `trusted` may be asked anew at any time; `interactive`: somebody can
-    answer approvals; `editor_keys`: where an editor keeps keys. Raises ConfigurationError, WorkspaceError and JournalError, each with its mend.
+    answer approvals; `editor`: what an editor gives while the engine runs. Raises ConfigurationError, WorkspaceError and JournalError, each with its mend.
     """
     async with (
         open_ports(
@@ -88,7 +96,7 @@ async def open_engine(
             environ=environ,
             documents=documents,
             interactive=interactive,
-            editor_keys=editor_keys,
+            editor=editor,
         ) as ports,
         Engine(ports) as engine,
     ):
@@ -104,7 +112,7 @@ async def open_ports(
     environ: Mapping[str, str],
     documents: EditorDocuments | None = None,
     interactive: bool = False,
-    editor_keys: KeyStore | None = None,
+    editor: EditorSide | None = None,
 ) -> AsyncIterator[EnginePorts]:
     """Everything an engine is given, without the engine. Parameters and errors as in `open_engine`."""
     asked: Callable[[], bool] = trusted if callable(trusted) else partial(bool, trusted)
@@ -112,10 +120,12 @@ async def open_ports(
         clock, ids, executor = SystemClock(), RandomIds(), ThreadExecutor()
         # What a killed predecessor left running, and nothing else.
         await executor.run(end_leftovers, stores.home / PROCESSES)
-        registry = build_registry(settings, environ, stores.launcher, editor_keys=editor_keys)
+        side = editor or EditorSide(lambda: settings, None)
+        build = partial(build_registry, environ=environ, processes=stores.launcher, editor_keys=side.keys)
+        providers = CurrentProviders(settings, build, side.settings)
         agents = _agents(settings, environ, processes=stores.launcher, forbidden=(root,))
         stack.push_async_callback(agents.aclose)
-        stack.push_async_callback(registry.aclose)
+        stack.push_async_callback(providers.aclose)
         objects = GitObjects(stores.shadow, stores.git)
         guard = PathGuard(root)
         quality = QualitySettings(**asdict(settings.quality))
@@ -145,7 +155,7 @@ async def open_ports(
             guard=guard,
             checkouts=checkouts,
             launcher=stores.launcher,
-            models=registry,
+            models=providers,
             agents=agents,
             watch=WorkspaceWatch(root, stores.home, objects),
             documents=NoDocuments() if documents is None else documents,
@@ -245,12 +255,14 @@ def check_model(
 
 
 @asynccontextmanager
-async def open_providers(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator[Registry]:
+async def open_providers(
+    settings: Settings, environ: Mapping[str, str], *, editor_keys: KeyStore | None = None
+) -> AsyncIterator[Registry]:
     """The providers without an engine, with what runs key commands and asks the system's keyring."""
     async with AsyncExitStack() as stack:
         launcher = _launcher(settings, environ)
         stack.push_async_callback(launcher.aclose)
-        registry = build_registry(settings, environ, launcher)
+        registry = build_registry(settings, environ, launcher, editor_keys=editor_keys)
         stack.push_async_callback(registry.aclose)
         yield registry
 
@@ -319,25 +331,36 @@ class Served:
         return load(environ=self._environ, workspace=root, editor=editor, trusted=True, approved=approved)
 
     def open_engine(
-        self, root: Path, documents: EditorDocuments, trusted: TrustWord, settings: Settings
+        self,
+        root: Path,
+        documents: EditorDocuments,
+        trusted: TrustWord,
+        settings: Callable[[], Settings],
+        secrets: KeyStore | None,
     ) -> AbstractAsyncContextManager[EngineFront]:
+        first = settings()
         return open_engine(
             root,
-            settings=settings,
-            trusted=lambda: self._trusted(root, trusted, settings),
+            settings=first,
+            trusted=lambda: self._trusted(root, trusted, first),
             environ=self._environ,
             documents=documents,
             interactive=True,
+            editor=EditorSide(settings, secrets),
         )
 
     def set_trusted(self, root: Path, *, trusted: bool) -> None:
         set_trust(root, settings=load(environ=self._environ), environ=self._environ, trusted=trusted)
 
-    def models(self, settings: Settings) -> Sequence[ModelEntry]:
-        """The configured model and those that the settings describe; nothing is asked of a server."""
-        profiles = profiles_from_settings(settings.models)
-        names = dict.fromkeys([*([settings.model] if settings.model else []), *profiles])
-        return [_entry(name, profiles.get(name, UNKNOWN_PROFILE), settings) for name in names]
+    async def models(self, settings: Settings, secrets: KeyStore | None) -> Sequence[ModelEntry]:
+        async with open_providers(settings, self._environ, editor_keys=secrets) as registry:
+            usable = await registry.survey.usable()
+            entries = {model.id: _entry(model.id, model.profile, model.source) for model in usable.models}
+            if settings.model is not None:
+                source = settings.sources.get("model", "settings")
+                chosen = _entry(settings.model, registry.profile(settings.model), source)
+                entries = {settings.model: chosen, **entries, settings.model: chosen}
+        return list(entries.values())
 
     def sandbox_tier(self) -> str:
         return NoSandbox.tier
@@ -348,14 +371,14 @@ class Served:
         return is_trusted(root, settings=settings, environ=self._environ) if said is None else said
 
 
-def _entry(model: str, profile: ModelProfile, settings: Settings) -> ModelEntry:
+def _entry(model: str, profile: ModelProfile, source: str) -> ModelEntry:
     prices = profile.prices
     return ModelEntry(
         id=model,
         window=profile.context_window,
         input_usd=prices.input if prices else None,
         output_usd=prices.output if prices else None,
-        source=settings.sources.get("model", "settings") if model == settings.model else "settings",
+        source=source,
     )
 
 

@@ -15,7 +15,8 @@ ENCODINGS = ("utf-8", "utf-16", "utf-32")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientProfile:
     """`roots` are folders as the client spells them. `antiphon`: the client draws our custom methods
-    itself (it declared `experimental.antiphon`). `trusted`: None when the client did not say.
+    itself (it declared `experimental.antiphon`). `secrets`: it keeps keys for its user and gives them out when it is
+    asked. `trusted`: None when the client did not say.
     """
 
     name: str = ""
@@ -25,6 +26,7 @@ class ClientProfile:
     trusted: bool | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
     antiphon: bool = False
+    secrets: bool = False
     progress: bool = False
     configuration: bool = False
     apply_edit: bool = False
@@ -75,6 +77,7 @@ def read_profile(params: Any) -> ClientProfile:
         trusted=trusted if isinstance(trusted, bool) else None,
         settings=settings if isinstance(settings, dict) else {},
         antiphon=has("experimental.antiphon"),
+        secrets=has("experimental.antiphon.secrets"),
         progress=has("window.workDoneProgress"),
         configuration=has("workspace.configuration"),
         apply_edit=has("workspace.applyEdit"),

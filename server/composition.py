@@ -15,6 +15,7 @@ from server.settings import EditorSettings, Settings
 
 if TYPE_CHECKING:
     from orchestration.engine import EngineFront  # the engine itself is imported after `initialize`
+    from server.secrets import EditorSecrets
 
 # The editor's own word on trust: None when it said nothing, then the user's stored decision counts.
 TrustWord = Callable[[], bool | None]
@@ -36,15 +37,22 @@ class Composition(Protocol):
         """All layers for a workspace. Raises ConfigurationError."""
 
     def open_engine(
-        self, root: Path, documents: EditorDocuments, trusted: TrustWord, settings: Settings
+        self,
+        root: Path,
+        documents: EditorDocuments,
+        trusted: TrustWord,
+        settings: Callable[[], Settings],
+        secrets: "EditorSecrets | None",
     ) -> AbstractAsyncContextManager["EngineFront"]:
-        """Leaving it ends every process and task of that engine; open runs can be resumed later."""
+        """Leaving it ends every process and task of that engine; open runs can be resumed later. `settings` are read
+        now, and those of providers again when a task begins. `secrets`: where the client keeps keys.
+        """
 
     def set_trusted(self, root: Path, *, trusted: bool) -> None:
         """Keeps the user's decision beyond this session."""
 
-    def models(self, settings: Settings) -> Sequence[ModelEntry]:
-        """What runs can be started with."""
+    async def models(self, settings: Settings, secrets: "EditorSecrets | None") -> Sequence[ModelEntry]:
+        """What runs can be started with, the set model first. Servers are asked for their lists, a few seconds each."""
 
     def sandbox_tier(self) -> str:
         """`none`, `landlock` or `bubblewrap`: how commands are confined on this machine."""

@@ -16,6 +16,7 @@ from server.jsonrpc import RpcError
 from server.language_server import as_rpc_error, bind
 from server.presenter import Presenter
 from server.reviews import Review
+from server.secrets import EditorSecrets
 from server.session import Session
 from server.subscriptions import Subscriptions
 from server.workspaces import Workspace, Workspaces
@@ -33,6 +34,7 @@ class Host:
         self.ended = anyio.Event()
         self.exit_code = 0
         self.reason = ""
+        self.secrets = EditorSecrets(client) if client.profile.secrets else None
         self.workspaces = Workspaces(
             session,
             compose,
@@ -41,6 +43,7 @@ class Host:
             configured=self._configured,
             opened=self._opened,
             failed=self._failed,
+            secrets=self.secrets,
         )
         self.presenter = Presenter(session, client, tasks, self.workspaces.submit)
         self.subscriptions = Subscriptions(client, tasks)

@@ -53,13 +53,17 @@ CUSTOM = {
     "antiphon/trust/set": "trust_set",
     "antiphon/usage/read": "usage_read",
     "antiphon/models/list": "models_list",
+    "antiphon/key/set": "key_set",
     "antiphon/health": "health",
 }
 
-# What the server sends: notifications, and one request.
+# What the server sends: notifications, questions to the user, and questions to the client's secret store.
 EVENT = "antiphon/event"
 APPROVAL_REQUEST = "antiphon/approval/request"
 APPROVAL_RESOLVED = "antiphon/approval/resolved"
+SECRETS_GET = "antiphon/secrets/get"
+SECRETS_STORE = "antiphon/secrets/store"
+SECRETS_DELETE = "antiphon/secrets/delete"
 
 
 @cache

@@ -420,6 +420,34 @@ class ModelsListResult(Wire):
     default: str | None = None
 
 
+class KeySetParams(Wire):
+    """The key of a provider, for the editor's secret store; null takes it out."""
+
+    provider: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    key: str | None = Field(default=None, repr=False)
+
+
+class KeySetResult(Wire):
+    provider: str
+    kept: bool
+
+
+class SecretParams(Wire):
+    """Server to client, with `experimental.antiphon.secrets`. `name` is `providers.NAME.api_key`."""
+
+    name: str
+
+
+class SecretStoreParams(SecretParams):
+    value: str = Field(repr=False)
+
+
+class SecretAnswer(Wire):
+    """`value` null: there is none of that name."""
+
+    value: str | None = Field(default=None, repr=False)
+
+
 class DeltaParams(Wire):
     """The event of type `delta`: a piece of a streaming answer. It may be dropped; `seq` is that of the last
     state event before it.
@@ -456,5 +484,6 @@ REQUESTS: dict[str, tuple[type[Wire], Any]] = {
     "antiphon/trust/set": (TrustSetParams, TrustSetResult),
     "antiphon/usage/read": (UsageReadParams, UsageReadResult),
     "antiphon/models/list": (ModelsListParams, ModelsListResult),
+    "antiphon/key/set": (KeySetParams, KeySetResult),
     "antiphon/health": (Empty, HealthResult),
 }

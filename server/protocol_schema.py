@@ -15,13 +15,25 @@ from pydantic.json_schema import models_json_schema
 
 from orchestration.events import Event
 from server import protocol
-from server.methods import APPROVAL_REQUEST, APPROVAL_RESOLVED, EVENT, PROTOCOL_VERSION, command_of
+from server.methods import (
+    APPROVAL_REQUEST,
+    APPROVAL_RESOLVED,
+    EVENT,
+    PROTOCOL_VERSION,
+    SECRETS_DELETE,
+    SECRETS_GET,
+    SECRETS_STORE,
+    command_of,
+)
 
 _REFERENCE = "#/$defs/{model}"
-# Methods of the server: its one request and its notifications.
+# Methods of the server: its requests and its notifications.
 FROM_SERVER = {
     APPROVAL_REQUEST: (protocol.ApprovalRequestParams, protocol.ApprovalAnswer),
     APPROVAL_RESOLVED: (protocol.ApprovalResolvedParams, None),
+    SECRETS_GET: (protocol.SecretParams, protocol.SecretAnswer),
+    SECRETS_STORE: (protocol.SecretStoreParams, protocol.Empty),
+    SECRETS_DELETE: (protocol.SecretParams, protocol.Empty),
 }
 
 

@@ -25,6 +25,7 @@ from server.settings import Settings
 
 if TYPE_CHECKING:
     from orchestration.engine import EngineFront  # the engine itself is imported after `initialize`
+    from server.secrets import EditorSecrets
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Workspaces:
         configured: Callable[[], Awaitable[None]],
         opened: Callable[[Workspace], Awaitable[None]],
         failed: Callable[[Path, BaseException], None],
+        secrets: "EditorSecrets | None" = None,
     ) -> None:
         self._session = session
         self._compose = compose
@@ -72,6 +74,7 @@ class Workspaces:
         self._configured = configured
         self._opened = opened
         self._failed = failed
+        self._secrets = secrets
         self._slots: dict[str, _Slot] = {}
         self._composition: Composition | None = None
         self._composing = anyio.Lock()
@@ -195,7 +198,13 @@ class Workspaces:
             await self._configured()
             settings = self.settings_of(composition, root)
             documents = self._documents(root)
-            async with composition.open_engine(root, documents, self._word(root), settings) as engine:
+            async with composition.open_engine(
+                root,
+                documents,
+                self._word(root),
+                lambda: self.settings_of(composition, root),
+                self._secrets,
+            ) as engine:
                 workspace = Workspace(root, engine, documents, settings, slot.closing)
                 await self._opened(workspace)
                 slot.workspace = workspace

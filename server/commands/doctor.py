@@ -6,7 +6,7 @@ from server.commands.invocation import Invocation, workspace_options
 
 EXAMPLES = """  antiphon doctor
   antiphon doctor --workspace ~/src/parser
-  antiphon doctor --online                 ask every provider whether it answers
+  antiphon doctor --online        also ask every provider whether it answers
   antiphon doctor --json | jq '.checks[] | select(.state == "problem")'
 
 Exit code 1: at least one problem. Remarks do not count as problems.

@@ -20,7 +20,7 @@ async def handle(host: Host, params: ModelsListParams) -> ModelsListResult:
                 output_usd=entry.output_usd,
                 source=entry.source,
             )
-            for entry in composition.models(settings)
+            for entry in await composition.models(settings, host.secrets)
         ],
         default=settings.model,
     )

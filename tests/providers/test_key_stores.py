@@ -115,6 +115,7 @@ class Told:
     mend = "set the key of {provider} there"
 
     def __init__(self, **keys: str) -> None:
+        self.revision = 0
         self.keys = keys
         self.asked: list[str] = []
 
@@ -140,6 +141,10 @@ async def authorised(exchange: Exchange) -> None:
         exchange.stream(*HELLO)
     else:
         exchange.send(plain(401, b'{"error":{"message":"no"}}'))
+
+
+async def hello(exchange: Exchange) -> None:
+    exchange.stream(*HELLO)
 
 
 def test_what_is_known_already_is_not_asked_for() -> None:
@@ -184,6 +189,25 @@ async def test_the_editors_store_is_asked_once_and_again_after_a_refusal() -> No
     assert noted[-1] == KEY
     assert store.asked == ["mine"] * (1 + refusals + 1)
     assert server.exchanges[-1].header("authorization") == f"Bearer {KEY}"
+
+
+async def test_a_key_that_was_changed_in_the_store_is_used_from_the_next_call_on() -> None:
+    store = Told(mine="sk-first-0123456789")
+    async with wire_server(hello) as server:
+        settings = EndpointSettings(api="openai", base_url=server.base_url, keyring=True)
+        providers = registry(ProvidersConfig(endpoints={"mine": settings}), store, [])
+        provider, name = providers.resolve("mine/m")
+        await provider.complete(ask(model=name))
+        store.keys["mine"], store.revision = KEY, 1
+        await provider.complete(ask(model=name))
+        store.keys.clear()
+        store.revision = 2
+        with pytest.raises(errors.AuthenticationError, match="holds none"):
+            await provider.complete(ask(model=name))
+        await providers.aclose()
+    sent = [exchange.header("authorization") for exchange in server.exchanges]
+    assert sent[0] == "Bearer sk-first-0123456789"
+    assert sent[-1] == f"Bearer {KEY}"
 
 
 async def test_a_store_without_the_key_says_how_to_put_it_there() -> None:
