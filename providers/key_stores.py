@@ -114,6 +114,11 @@ class SystemKeyring:
         return said.get("key") or None
 
 
+def checked_key(key: str, place: str) -> str:
+    """Raises ProviderConfigurationError, without showing it, for a key that no header can carry."""
+    return check_key(key.strip(), setting=place)
+
+
 class StoredKey:
     """Asks the stores of one provider in turn; the first key counts."""
 
@@ -143,6 +148,6 @@ class StoredKey:
                 said.append(str(error))
                 continue
             if key:
-                return check_key(key.strip(), setting=store.title)
+                return checked_key(key, store.title)
             said.append(f"{store.title} holds none: {store.mend.format(provider=self._provider)}")
         raise errors.AuthenticationError(f"no key for {self._url}: {'; '.join(said)}; or set {self._setting}")

@@ -5,29 +5,35 @@ Calls under way end with the providers they began with. What a provider learnt (
 
 import logging
 from collections.abc import Callable
+from typing import Protocol
 
 from orchestration.errors import ConfigurationError
 from providers.base import ModelProvider
-from providers.registry import Registry
 from server.settings import ProviderSettings, Settings
 
 logger = logging.getLogger(__name__)
+
+
+class Providers(Protocol):
+    """What is needed of a registry here."""
+
+    def resolve(self, model_id: str) -> tuple[ModelProvider, str]: ...
+    async def aclose(self) -> None: ...
 
 
 class CurrentProviders:
     """An `orchestration.engine_ports.ModelSource`. `current` reads the settings as they are now."""
 
     def __init__(
-        self, settings: Settings, build: Callable[[Settings], Registry], current: Callable[[], Settings]
+        self, settings: Settings, build: Callable[[Settings], Providers], current: Callable[[], Settings]
     ) -> None:
         self._build = build
         self._current = current
         self._key = _described(settings)
         self._registries = [build(settings)]
 
-    @property
-    def registry(self) -> Registry:
-        """The one for calls that begin now. Settings that cannot be read leave it as it was."""
+    def resolve(self, model: str) -> tuple[ModelProvider, str]:
+        """Settings that cannot be read leave the providers as they were."""
         try:
             settings = self._current()
             key = _described(settings)
@@ -36,10 +42,7 @@ class CurrentProviders:
                 self._key = key
         except ConfigurationError as error:
             logger.warning("the settings cannot be read, so the providers stay as they were: %s", error)
-        return self._registries[-1]
-
-    def resolve(self, model: str) -> tuple[ModelProvider, str]:
-        return self.registry.resolve(model)
+        return self._registries[-1].resolve(model)
 
     async def aclose(self) -> None:
         for registry in self._registries:

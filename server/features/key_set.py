@@ -8,8 +8,8 @@ PARAMS = KeySetParams
 
 
 async def handle(host: Host, params: KeySetParams) -> KeySetResult:
-    from providers.errors import ProviderError
-    from providers.http.addresses import check_key
+    from providers.errors import ProviderConfigurationError, ProviderError
+    from providers.key_stores import checked_key
 
     if host.secrets is None:
         raise RpcError(
@@ -17,12 +17,14 @@ async def handle(host: Host, params: KeySetParams) -> KeySetResult:
             "this editor offers no secret store (`experimental.antiphon.secrets`); keep the key in the "
             "environment, the system's keyring or the user's configuration",
         )
-    key = None if params.key is None else params.key.strip()
+    key = (params.key or "").strip()
     try:
         if key:
-            await host.secrets.store(params.provider, check_key(key, setting="`key`"))
+            await host.secrets.store(params.provider, checked_key(key, "`key`"))
         else:
             await host.secrets.delete(params.provider)
+    except ProviderConfigurationError as error:
+        raise RpcError(INVALID_PARAMS, str(error)) from error
     except ProviderError as error:
-        raise RpcError(INVALID_PARAMS if "holds a" in str(error) else REQUEST_FAILED, str(error)) from error
+        raise RpcError(REQUEST_FAILED, str(error)) from error
     return KeySetResult(provider=params.provider, kept=bool(key))
