@@ -57,12 +57,10 @@ def workspace_home(root: Path, data_root: Path, *, allow_inside: bool = False) -
     Raises ConfigurationError when it would lie inside the workspace (unless `allow_inside`) and DataFolderError
     when the folder cannot be created or written, JournalError when it cannot be read.
     """
+    if not allow_inside:
+        refuse_inside(root, data_root)
     workspace = Path(os.path.realpath(root))
     place = Path(os.path.realpath(data_root))
-    if not allow_inside and (place == workspace or workspace in place.parents):
-        raise ConfigurationError(
-            f"the data folder {place} lies inside the workspace {workspace}, where agents work; {_ELSEWHERE}"
-        )
     digest = hashlib.sha256(os.fsencode(workspace)).hexdigest()[:16]
     slug = re.sub(r"[^a-z0-9]+", "-", workspace.name.lower()).strip("-")[:32]
     home = WorkspaceHome(
@@ -76,6 +74,16 @@ def workspace_home(root: Path, data_root: Path, *, allow_inside: bool = False) -
             f"cannot use {home.path} for the data of this workspace: {error.strerror}; make it writable or {_ELSEWHERE}"
         ) from error
     return home
+
+
+def refuse_inside(root: Path, data_root: Path) -> None:
+    """Raises ConfigurationError when the data would lie inside the workspace at `root`."""
+    workspace = Path(os.path.realpath(root))
+    place = Path(os.path.realpath(data_root))
+    if place == workspace or workspace in place.parents:
+        raise ConfigurationError(
+            f"the data folder {place} lies inside the workspace {workspace}, where agents work; {_ELSEWHERE}"
+        )
 
 
 def make_private(folder: Path) -> None:

@@ -65,7 +65,7 @@ async def carry_out(
     from server.app import open_engine
 
     terminal = invocation.terminal
-    log_to_file(settings, invocation.environ)
+    log_to_file(root, settings, invocation.environ)
     async with open_engine(
         root, settings=settings, trusted=trusted, interactive=terminal.interactive, environ=invocation.environ
     ) as engine:

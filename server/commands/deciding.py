@@ -69,9 +69,11 @@ def _read(name: str) -> str:
 def told(invocation: Invocation, run_id: str, reply: Reply, verb: str) -> int:
     """Says what became of a decision or an undo. Returns the exit code."""
     terminal = invocation.terminal
-    if reply.error:
+    if reply.error and not reply.files:
         return refused(reply, terminal)
     code = exit_of(reply)
+    if terminal.json and reply.error:
+        terminal.remark("antiphon: ", reply.error)
     terminal.emit({"runId": run_id, "type": verb, **decision_json(reply), "exitCode": code})
     terminal.lines(decision_lines(reply, verb))
     return code
@@ -97,7 +99,7 @@ def decision_json(reply: Reply) -> dict[str, object]:
 
 def decision_lines(reply: Reply, verb: str) -> list[Line]:
     done = {"accept": "accepted", "reject": "rejected", "undo": "undone"}[verb]
-    if reply.error:
+    if reply.error and not reply.files:
         return [line((f"not {done}: ", "bold red"), text) for text in reply.error.splitlines()]
     if not reply.decision_id and not reply.files:
         return [line(("nothing to do", "yellow"), ": no hunk of the run is open any more")]
@@ -112,10 +114,11 @@ def decision_lines(reply: Reply, verb: str) -> list[Line]:
     ]
     conflicts = sum(file.outcome in {"conflict", "unknown"} for file in reply.files)
     count = figures.several(len(reply.files) - conflicts, "file")
+    nothing = conflicts > 0 and conflicts == len(reply.files)
     lines.append(
         line(
-            (done, "bold green" if not conflicts else "bold yellow"),
-            f" in {count}" if reply.files else "",
+            (f"not {done}", "bold red") if nothing else (done, "bold yellow" if conflicts else "bold green"),
+            f" in {count}" if reply.files and not nothing else "",
             (f", {figures.several(conflicts, 'conflict')}" if conflicts else "", "bold red"),
             (f"  {reply.decision_id}" if reply.decision_id else "", "dim"),
         )

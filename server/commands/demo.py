@@ -117,7 +117,7 @@ async def _demo(invocation: Invocation, root: Path, settings: "Settings") -> int
     from server.terminal.following import finished_json
 
     terminal = invocation.terminal
-    log_to_file(settings, invocation.environ)
+    log_to_file(root, settings, invocation.environ)
     async with open_engine(root, settings=settings, trusted=True, environ=invocation.environ) as engine:
         reply = await engine.submit(StartRun(goal=GOAL, options=run_options(settings)))
         if reply.error:

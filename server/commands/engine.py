@@ -1,12 +1,14 @@
 """The engine as a command uses it: opened for one workspace, asked, closed."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 import anyio
 
 from orchestration.commands import Reply
 from orchestration.engine import EngineFront
+from orchestration.journal.data_dir import refuse_inside
 from server.app import open_engine
 from server.commands.invocation import Invocation
 from server.logs import keep_file, secret_values
@@ -16,8 +18,11 @@ from server.terminal.terminal import Terminal
 T = TypeVar("T")
 
 
-def log_to_file(settings: Settings, environ: Mapping[str, str]) -> None:
-    """The engine's log goes beside the server's; a terminal is for its user."""
+def log_to_file(root: Path, settings: Settings, environ: Mapping[str, str]) -> None:
+    """The engine's log goes beside the server's; a terminal is for its user. Raises ConfigurationError for a
+    data folder inside the workspace, where not even a log may be made.
+    """
+    refuse_inside(root, settings.data_folder(environ))
     keep_file(
         settings.data_folder(environ) / "logs",
         settings.log_level,
@@ -29,7 +34,7 @@ def with_engine(invocation: Invocation, use: Callable[[EngineFront], Awaitable[T
     """Runs `use` with the engine of the workspace that the command line names."""
     root = invocation.workspace()
     settings, trusted = invocation.settings(root)
-    log_to_file(settings, invocation.environ)
+    log_to_file(root, settings, invocation.environ)
 
     async def main() -> T:
         async with open_engine(

@@ -38,7 +38,7 @@ def execute(invocation: Invocation) -> int:
     args, terminal = invocation.args, invocation.terminal
     root = invocation.workspace()
     settings, trusted = invocation.settings(root, {"model": args.model})
-    log_to_file(settings, invocation.environ)
+    log_to_file(root, settings, invocation.environ)
     model = None if args.no_model else settings.model
 
     async def main() -> int:
