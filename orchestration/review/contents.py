@@ -11,7 +11,7 @@ from functools import partial
 from orchestration import events as ev
 from orchestration.edits.text import FileText
 from orchestration.engine_ports import EnginePorts
-from orchestration.errors import AntiphonError, ConflictError, PathRefusedError
+from orchestration.errors import AntiphonError, ConflictError
 from orchestration.review.history import FAILED
 from orchestration.review.hunks import sha256
 from orchestration.review.moves import moves
@@ -60,7 +60,18 @@ class Contents:
                 results.append(ev.FileResult(path=write.path, outcome="conflict", detail=str(error)))
         return tuple(results)
 
+    def _read(self, path: str) -> bytes | None:
+        self._refuse_link(path)
+        return self._ports.files.read(path)
+
+    def _refuse_link(self, path: str) -> None:
+        """A proposal names no path that goes through a link; where one does now, it is another file's content."""
+        target = self._ports.guard.resolve(path)
+        if target != path:
+            raise ConflictError(f"{path} is reached through a symbolic link now (to {target})")
+
     def _write(self, write: FileWrite) -> None:
+        self._refuse_link(write.path)
         expected = "" if write.before is None else sha256(write.before)
         if write.after is None:
             self._ports.files.delete(write.path, expected=expected)
@@ -69,9 +80,11 @@ class Contents:
 
     async def look(self, path: str) -> "Look":
         try:
-            on_disk = await self._ports.executor.run(self._ports.files.read, path)
-        except PathRefusedError:
-            on_disk = None  # a folder or a link to the outside stands there now: no file of the workspace
+            on_disk = await self._ports.executor.run(self._read, path)
+        except AntiphonError:
+            # A folder, a link to the outside, something unreadable, or a file where a folder should be: no file
+            # of the workspace that could be decided. The others can.
+            on_disk = None
         document = self._ports.documents.open_documents().get(path)
         if document is None:
             return Look(on_disk, saved=True)
