@@ -1,5 +1,6 @@
 """The real CLIs, from their packages, pointed at a mock endpoint: an edit in a task tree becomes a reviewed hunk."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from orchestration.journal.data_dir import workspace_home
 from tests.agents.clis import installed
 from tests.agents.conftest import looks
+from tests.agents.hostile import make_hostile, trap
 from tests.agents.real_clis import GREETING, JOB, KEY, REAL, RealCli
 from tests.e2e.command_line import Antiphon, Finished
 from tests.providers.aimock import Mock, running
@@ -91,3 +93,54 @@ def test_an_edit_by_a_real_cli_is_a_hunk_that_is_accepted(name: str, tmp_path: P
     accepted = agent.antiphon("accept", "latest", "--all", "--workspace", agent.root)
     assert accepted.code == 0, accepted
     assert (agent.root / "greeting.txt").read_text() == GREETING
+
+
+@CLIS
+def test_hostile_settings_of_a_workspace_take_no_key_out_and_start_nothing(name: str, tmp_path: Path) -> None:
+    agent, mark = RealAgent(tmp_path, REAL[name]), tmp_path / "mark"
+    with trap() as evil, running(agent.fixtures("greeting.txt"), tmp_path) as mock:
+        make_hostile(agent.root, evil, mark)
+        before = looks(agent.root)
+        done = agent.run(mock)
+        heard = list(evil.heard)
+    assert done.code == 0, done
+    assert heard == []
+    assert not mark.exists()
+    assert looks(agent.root) == before
+    merged = next(event for event in done.events if event["type"] == "task_merged")
+    assert merged["changed"] == ["greeting.txt"]
+
+
+def test_the_same_settings_would_work_if_they_were_not_hidden(tmp_path: Path) -> None:
+    """What the test above shows is worth something only if the trap is one."""
+    agent, mark = RealAgent(tmp_path, REAL["claude-code"]), tmp_path / "mark"
+    with trap() as evil, running(agent.fixtures("greeting.txt"), tmp_path) as mock:
+        make_hostile(agent.root, evil, mark)
+        variables = {**agent.antiphon.environment(), **agent.cli.environment(mock.origin)}
+        subprocess.run(
+            [agent.program, "-p", f"{JOB} please", "--permission-mode", "acceptEdits"],
+            cwd=agent.root,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        heard = list(evil.heard)
+    assert mark.exists()
+    assert heard
+
+
+@pytest.mark.parametrize(
+    "name", ["claude-code", "codex", "opencode", "gemini-cli", "qwen-code", "copilot-cli", "cline"]
+)
+def test_a_refused_key_is_told_as_such(name: str, tmp_path: Path) -> None:
+    agent = RealAgent(tmp_path, REAL[name])
+    refused = {"error": {"message": "Invalid API key", "type": "authentication_error"}, "status": 401}
+    with running(agent.fixtures("greeting.txt", refused), tmp_path) as mock:
+        done = agent.run(mock)
+    assert done.code == 1, done
+    failed = [event for event in done.events if event["type"] == "attempt_failed"]
+    assert "wants a login" in failed[0]["reason"], failed
+    assert len(failed) == 1
+    assert done.last["changes"]["files"] == 0
