@@ -13,7 +13,7 @@ from benchmarks.outcome import Outcome
 from benchmarks.processes import REPOSITORY
 from benchmarks.report import Report, markdown, write
 
-NAMES = ("orchestration", "parallel", "server", "snapshot", "diff", "journal")
+NAMES = ("orchestration", "parallel", "server", "review", "snapshot", "diff", "journal")
 JSON_FILE = REPOSITORY / "benchmarks" / "results" / "latest.json"
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 

@@ -36,7 +36,9 @@ class RequestFailedError(RuntimeError):
 
 
 class LanguageClient:
-    """One server process. `on_notification(method, params)` is called for every notification."""
+    """One server process. `on_notification(method, params)` is called for every notification, `on_request` for every
+    request of the server, which is answered by then.
+    """
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -44,6 +46,7 @@ class LanguageClient:
         self._next = 1
         self._ended: RequestFailedError | None = None
         self.on_notification: Callable[[str, Any], None] = lambda _method, _params: None
+        self.on_request: Callable[[str, Any], None] = lambda _method, _params: None
 
     @property
     def pid(self) -> int:
@@ -123,6 +126,7 @@ class LanguageClient:
             items = (message.get("params") or {}).get("items", ())
             result = [None for _ in items] if message["method"] == "workspace/configuration" else None
             self._send({"jsonrpc": "2.0", "id": message["id"], "result": result})
+            self.on_request(message["method"], message.get("params"))
         else:
             self.on_notification(message["method"], message.get("params"))
 

@@ -1,14 +1,15 @@
 """The model server of the measurements: a process of its own that speaks the real wire and costs next to nothing.
 
 Echo: one answer of a given size. Editor: one file written per task, in one answer. Team: plans tasks and lets each
-change two functions of `module_N.py`, so that its change has two hunks. It prints its URL and ends with its
+change two functions of `module_N.py`, so that its change has two hunks. Hunks: one task that changes every function
+of one large module. It prints its URL and ends with its
 standard input.
 """
 
 import argparse
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from tests.model_server import Editor, ModelServer, wire
 from tests.model_server.echo import filler
@@ -18,9 +19,9 @@ from tests.model_server.requests import ModelRequest
 FUNCTIONS = 20
 
 
-def module_text(number: int, changed: tuple[int, ...] = ()) -> str:
+def module_text(number: int, changed: Collection[int] = (), functions: int = FUNCTIONS) -> str:
     parts = [f'"""Module {number} of a made-up project."""\n']
-    for name in range(FUNCTIONS):
+    for name in range(functions):
         factor = 3 if name in changed else 2
         parts.append(
             f"\n\ndef step_{name}(value: int) -> int:\n    total = value * {factor}\n    return total\n"
@@ -61,6 +62,28 @@ class Team:
         ]
 
 
+class Hunks:
+    """Plans one task, which changes each of the `functions` functions of `module_0.py`: a hunk each."""
+
+    def __init__(self, functions: int) -> None:
+        self._functions = functions
+
+    def respond(self, request: ModelRequest, /) -> Reply:
+        if "submit_plan" in request.tool_names:
+            task = {
+                "id": "module-0",
+                "title": "Module 0",
+                "role": "coder",
+                "instructions": "All of the functions must count in threes.",
+            }
+            return Answer(calls=(ToolCall("submit_plan", {"tasks": [task]}),))
+        if request.turn:
+            return Answer(calls=(ToolCall("finish", {"summary": "done"}),))
+        text = module_text(0, range(self._functions), self._functions)
+        write = ToolCall("write_file", {"path": "module_0.py", "content": text})
+        return Answer(calls=(write, ToolCall("finish", {"summary": "it counts in threes"})))
+
+
 class Echo:
     """Every task ends in one call of `finish` with a text of `size` bytes; a request without that tool gets the
     text. As cheap as can be: what is sent is made once for each length of prompt, whose tokens it reports in
@@ -92,14 +115,15 @@ class Echo:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("script", choices=("echo", "edit", "team"))
+    parser.add_argument("script", choices=("echo", "edit", "hunks", "team"))
     parser.add_argument("--delay-ms", type=float, default=0)
     parser.add_argument("--size", type=int, default=1024, help="bytes of text in an answer")
-    parser.add_argument("--tasks", type=int, default=0, help="what the team plans")
+    parser.add_argument("--tasks", type=int, default=0, help="what the team plans; functions to change")
     chosen = parser.parse_args()
     scripts: dict[str, Callable[[], Script]] = {
         "echo": lambda: Echo(chosen.size, chosen.delay_ms / 1000),
         "edit": lambda: Editor(size=chosen.size, delay_ms=chosen.delay_ms),
+        "hunks": lambda: Hunks(chosen.tasks),
         "team": lambda: Team(chosen.tasks, chosen.delay_ms / 1000),
     }
     with ModelServer(scripts[chosen.script](), models=(), strict=False) as server:
