@@ -187,7 +187,10 @@ class Engine:
         async with self._deciding, self._hosts.owned(command.run_id) as live:
             await self._checkpoints.settle(live)
             if isinstance(command, cm.RestoreCheckpoint):
-                return await self._checkpoints.restore(live, command)
+                reply = await self._checkpoints.restore(live, command)
+                # What was accepted may be gone from the files, and what was taken back there again.
+                await self._review.carry_out(live, cm.NoteFiles(run_id=command.run_id))
+                return reply
             return await self._review.carry_out(live, command)
 
     async def _forward(self, command: Command) -> Reply:

@@ -30,6 +30,7 @@ from orchestration.review.undoing import taken_back, undo_writes
 from orchestration.review.view import ChangesView, PlacedFinding
 from orchestration.run import DecisionState, RunState
 from orchestration.run_states import RunStates
+from orchestration.workspace.snapshotter import BaseSnapshot
 
 
 class ReviewDesk:
@@ -114,6 +115,7 @@ class ReviewDesk:
     async def _decide(self, live: LiveRun, command: cm.DecideHunks) -> Reply:
         if live.state.changes is None:
             raise UsageError(f"{live.state.run_id} has no changes to decide")
+        saved = await self._checkpoints.snapshot() if command.decision == "accept" else None
         change_set = await self._change_set(live.state)
         wanted = {hunk.id for hunk in self._wanted(change_set, command)}
         touched = [change for change in change_set.files if any(hunk.id in wanted for hunk in change.hunks)]
@@ -142,7 +144,7 @@ class ReviewDesk:
                 by=command.by,
                 parts=tuple(choice.part for choice in choices if choice.part is not None),
             )
-            done, checkpoint_id = await self._carry_out(live, recorded, writes, command.decision)
+            done, checkpoint_id = await self._carry_out(live, recorded, writes, command.decision, saved)
             results.extend(done)
         return _reply(live.state.run_id, decision_id, results, checkpoint_id)
 
@@ -152,21 +154,22 @@ class ReviewDesk:
         intent: ev.DecisionRecorded | ev.UndoRecorded,
         writes: Sequence[FileWrite],
         label: str,
+        saved: BaseSnapshot | None,
         *,
         before: ev.CheckpointBefore = "accept",
     ) -> tuple[tuple[ev.FileResult, ...], str]:
         """Checkpoint and intent, effect, outcome: each durable before the next. Gives the outcome by file and the
-        checkpoint's id.
+        checkpoint's id. `saved` was taken before `writes` were made of the files, so that nothing but writing lies
+        between looking at a file that somebody types into and changing it.
         """
         name = intent.undo_id if isinstance(intent, ev.UndoRecorded) else intent.decision_id
 
         async def sent(path: str) -> None:
             await live.record(ev.FileNoted(decision_id=name, file=ev.FileResult(path=path, outcome="sent")))
 
-        if not writes:
+        if not writes or saved is None:
             await live.record(intent, ev.DecisionApplied(decision_id=name))
             return (), ""
-        saved = await self._checkpoints.snapshot()
         checkpoint = await self._checkpoints.event(live, saved, before, name, writes)
         await live.record(checkpoint, intent)
         done = await self._contents.write_all(writes, label, sent)
@@ -177,6 +180,7 @@ class ReviewDesk:
         if live.state.changes is not None:
             await self._note(live, (await self._change_set(live.state)).files)
         decision = decision_to_undo(live.state, command.decision_id)
+        saved = await self._checkpoints.snapshot()
         writes: list[FileWrite] = []
         conflicts: list[ev.FileResult] = []
         if decision.hunk_ids:
@@ -209,7 +213,7 @@ class ReviewDesk:
             files=await self._intents(live, writes),
             by=command.by,
         )
-        done, checkpoint_id = await self._carry_out(live, recorded, writes, "undo", before="undo")
+        done, checkpoint_id = await self._carry_out(live, recorded, writes, "undo", saved, before="undo")
         return _reply(live.state.run_id, decision.decision_id, done, checkpoint_id)
 
     async def _note(self, live: LiveRun, changes: Iterable[FileChange]) -> None:
@@ -236,6 +240,7 @@ class ReviewDesk:
         if finding is None or finding.fix is None:
             raise NotFoundError(f"{command.run_id} has no finding {command.finding_id} with a fix")
         state = live.state
+        saved = await self._checkpoints.snapshot()
         now = (await self._contents.look(finding.path)).now
         judged = None if state.changes is None else self._read(state.changes.snapshot, finding.path)
         if now is None:
@@ -250,7 +255,7 @@ class ReviewDesk:
             by=command.by,
         )
         done, checkpoint_id = await self._carry_out(
-            live, recorded, [write], f"fix {finding.rule}", before="fix"
+            live, recorded, [write], f"fix {finding.rule}", saved, before="fix"
         )
         if not any(result.outcome in FAILED for result in done):
             await live.record(ev.FindingDismissed(finding_id=finding.id, reason="fixed"))

@@ -82,6 +82,35 @@ async def test_a_decision_is_preceded_by_a_checkpoint_and_can_be_taken_back_with
         assert [one.before for one in await engine.checkpoints()] == ["restore", "restore", "accept", "run"]
 
 
+async def test_hunks_stand_as_the_restored_files_say(bench: Bench) -> None:
+    bench.write("gone.txt", "gone\n")
+    bench.write("tool.sh", "echo\n")
+    bench.rules(
+        says(
+            *writes("a.txt", "changed\n", done=False),
+            ("delete_file", {"path": "gone.txt"}),
+            *writes("new.txt", "new\n"),
+            task="t",
+        )
+    )
+    async with bench.engine() as engine:
+        run_id = await accepted(engine)
+        after = tree(bench.root)
+        await restore(engine, f"{run_id}.0")
+        states = {hunk.path: hunk.state for hunk in (await engine.changes(run_id)).hunks()}
+        assert states == {"a.txt": "proposed", "gone.txt": "proposed", "new.txt": "proposed"}
+        reply = await engine.submit(cm.DecideHunks(run_id=run_id, decision="accept", all=True))
+        assert reply.error == ""
+        assert tree(bench.root) == after
+        await restore(engine, f"{run_id}.0", "a.txt")
+        states = {hunk.path: hunk.state for hunk in (await engine.changes(run_id)).hunks()}
+        assert states == {"a.txt": "proposed", "gone.txt": "accepted", "new.txt": "accepted"}
+        await restore(engine, reply.checkpoint_id)
+        await restore(engine, f"{run_id}.4")
+        states = {hunk.path: hunk.state for hunk in (await engine.changes(run_id)).hunks()}
+        assert set(states.values()) == {"accepted"}
+
+
 async def test_what_is_as_wanted_is_not_restored(bench: Bench) -> None:
     async with bench.engine() as engine:
         run_id = await accepted(engine)
