@@ -30,7 +30,8 @@ def _decision_applied(state: RunState, event: ev.DecisionApplied, _time: float) 
         return
     undone = state.decisions.get(state.undos.get(event.decision_id, ""))
     if undone and not any(result.outcome in {"conflict", "unknown"} for result in event.files):
-        state.decisions[undone.decision_id] = replace(undone, undone=True)
+        back = dict.fromkeys(undone.hunk_ids, len(state.decisions)) | dict(undone.back)
+        state.decisions[undone.decision_id] = replace(undone, undone=True, back=back)
 
 
 def _undo(state: RunState, event: ev.UndoRecorded, _time: float) -> None:
@@ -45,12 +46,14 @@ def _file_noted(state: RunState, event: ev.FileNoted, _time: float) -> None:
 
 def _hunks_seen(state: RunState, event: ev.HunksSeen, _time: float) -> None:
     for seen in event.hunks:
-        for decision in tuple(state.decisions.values()):
-            if seen.hunk_id in decision.hunk_ids:
-                others = decision.back - {seen.hunk_id}
-                back = others | {seen.hunk_id} if decision.decision_id in seen.back else others
-                if back != decision.back:
-                    state.decisions[decision.decision_id] = replace(decision, back=back)
+        for name in seen.back:
+            if decision := state.decisions.get(name):
+                back = {**decision.back, seen.hunk_id: len(state.decisions)}
+                state.decisions[name] = replace(decision, back=back)
+        for name in seen.again:
+            if decision := state.decisions.get(name):
+                back = {hunk: when for hunk, when in decision.back.items() if hunk != seen.hunk_id}
+                state.decisions[name] = replace(decision, back=back, undone=False)
 
 
 REVIEW_STEPS: dict[type, Callable[[RunState, Any, float], None]] = {

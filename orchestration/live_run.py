@@ -245,5 +245,5 @@ def _open_hunks(state: RunState) -> int:
     for decision in state.decisions.values():
         if decision.applied and not decision.undone:
             rest = {part.hunk_id for part in decision.parts if part.rest}
-            closed.update(set(decision.hunk_ids) - rest - decision.back)
+            closed.update(set(decision.hunk_ids) - rest - decision.back.keys())
     return state.changes.hunks - len(closed)

@@ -5,6 +5,7 @@ Tasks are frozen values replaced one at a time, so folding costs O(1) per event 
 the graph. Nothing here touches the journal, the clock or a file.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -55,7 +56,9 @@ class TaskState(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class DecisionState:
-    """`back`: those of its hunks that were taken back in the editor."""
+    """`back`: those of its hunks that are taken back, by an undo or in the editor, each with the number of the
+    run's decisions at that time.
+    """
 
     decision_id: str
     decision: ev.Decision
@@ -67,12 +70,12 @@ class DecisionState:
     time: float = 0.0
     by: str = ""
     parts: tuple[ev.HunkPart, ...] = ()
-    back: frozenset[str] = frozenset()
+    back: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def stands(self) -> bool:
         """Whether anything of it is left to undo: it was not undone, nor all of it taken back in the editor."""
-        return not self.undone and (not self.hunk_ids or not self.back.issuperset(self.hunk_ids))
+        return not self.undone and (not self.hunk_ids or any(name not in self.back for name in self.hunk_ids))
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,15 +78,17 @@ class FileNoted(StateEvent, frozen=True, kw_only=True, tag="file_noted"):
 
 
 class HunkSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """`back`: the decisions on a hunk that its file's text shows as taken back; all others stand."""
+    """The decisions on a hunk that its file's text shows as taken back, and those that it shows again."""
 
     hunk_id: str
     back: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
 
 
 class HunksSeen(StateEvent, frozen=True, kw_only=True, tag="hunks_seen"):
     """The text of a file says otherwise than the decisions: an accepted hunk was taken back in the editor (its
-    undo, a buffer closed without saving) and is proposed again, or came back (its redo) and is accepted.
+    undo, a buffer closed without saving) and is proposed again, or came back (its redo, its undo of an undone
+    decision) and is accepted.
     """
 
     path: str

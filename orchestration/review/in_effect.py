@@ -2,20 +2,19 @@
 
 An editor's undo takes an accepted hunk back and its redo brings it again; a buffer closed without saving
 takes back what was only in it; after a crash or a time-out nobody knows. The text tells: for each hunk with
-decisions, each level (`history.py`) is one text that may stand in its place. Chosen is what explains the
-text with the fewest edits of the user's, and a hunk's level changes only if its place then holds exactly
-that level's text, so that what a user did to accepted lines is never taken for an undo.
+decisions, each variant of its history (`history.py`) is one text that may stand in its place. Chosen is what
+explains the text with the fewest edits of the user's, and a hunk is taken for another variant only if its
+place holds exactly that one's text: what a user did to accepted lines is never taken for an undo.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from orchestration.review.history import History
 from orchestration.review.hunks import Hunk
 from orchestration.review.offset_edits import Shifter, TextEdit, line_starts, minimal_change
 
-Levels = dict[str, int]
+Variants = dict[str, int]
 # Whole decisions that are tried as taken back, or as back again, from the latest on.
 _TRIED = 4
 
@@ -49,12 +48,12 @@ def expected_text(base_lines: Sequence[str], hunks: Iterable[Hunk], held: Mappin
     return Expected("".join(pieces), places)
 
 
-def levels_in_effect(
+def variants_in_effect(
     base_lines: Sequence[str], hunks: Sequence[Hunk], known: Mapping[str, History], now: str
-) -> Levels:
-    """The level of each hunk of the file that has decisions."""
+) -> Variants:
+    """The variant of each hunk of the file that has decisions."""
     decided = {hunk.id: known[hunk.id] for hunk in hunks if hunk.id in known}
-    start = {name: history.level for name, history in decided.items()}
+    start = dict.fromkeys(decided, 0)
     movable = {name: history for name, history in decided.items() if history.accepts}
     if not movable:
         return start
@@ -62,14 +61,14 @@ def levels_in_effect(
     best = search.judge(start)
     if not best.cost or not (search.moved(best) or best.cost >= search.smallest):
         return start
-    for levels in search.by_decision(start):
-        best = search.better(best, levels)
-    return search.better(best, search.by_place(best)).levels
+    for variants in search.by_decision():
+        best = search.better(best, {**start, **variants})
+    return search.better(best, search.by_place(best)).variants
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    levels: Levels
+    variants: Variants
     cost: int
     shifter: Shifter
     expected: Expected
@@ -84,65 +83,75 @@ class _Search:
         self._movable = movable
         self._now = now
         self._texts = {
-            name: [history.held(level) for level in range(len(history.accepts) + 1)]
+            name: [history.held(variant) for variant in range(len(history.variants))]
             for name, history in movable.items()
         }
-        #: The fewest code points by which two levels of a hunk differ: a smaller edit is the user's own.
+        #: The fewest code points by which two variants of a hunk differ: a smaller edit is the user's own.
         self.smallest = min(
-            (_apart(one, other) for texts in self._texts.values() for one, other in _pairs(texts)), default=0
+            (
+                _apart(texts[0], other)
+                for texts in self._texts.values()
+                for other in texts
+                if other != texts[0]
+            ),
+            default=0,
         )
 
-    def judge(self, levels: Levels) -> _Judged:
-        held = {name: self._texts[name][levels[name]] for name in self._movable}
+    def judge(self, variants: Variants) -> _Judged:
+        held = {name: self._texts[name][variants[name]] for name in self._movable}
         expected = expected_text(self._base_lines, self._hunks, held)
         change = minimal_change(expected.text, self._now)
         cost = sum(edit.end - edit.start + len(edit.new) for edit in change.edits)
-        return _Judged(levels, cost, Shifter(change), expected)
+        return _Judged(variants, cost, Shifter(change), expected)
 
     def moved(self, judged: _Judged) -> bool:
         """Whether the place of any hunk holds something else than expected."""
         return any(not self._exact(judged, name) for name in self._movable)
 
-    def by_decision(self, start: Levels) -> Iterable[Levels]:
-        """The latest decisions taken back one after the other, or the next ones back again."""
-        orders = sorted({mark.order for history in self._movable.values() for mark in history.accepts})
-        standing = [
-            history.accepts[start[name] - 1].order for name, history in self._movable.items() if start[name]
+    def by_decision(self) -> Iterable[Variants]:
+        """The latest decisions taken back one after the other, or others back again."""
+        order = {
+            mark.decision_id: mark.order for history in self._movable.values() for mark in history.accepts
+        }
+        inside = {name for history in self._movable.values() for name in history.variants[0]}
+        there = sorted(inside, key=order.__getitem__)
+        others = sorted(order.keys() - inside, key=order.__getitem__)
+        tried = [
+            *(there[:-count] for count in range(1, min(_TRIED, len(there)) + 1)),
+            [],
+            *([*there, name] for name in others[: -_TRIED - 1 : -1]),
+            *([*there, *others[:count]] for count in range(2, min(_TRIED, len(others)) + 1)),
+            [*there, *others],
         ]
-        latest = max(standing, default=-1)
-        earlier = [order for order in (-1, *orders) if order < latest]
-        later = [order for order in orders if order > latest]
-        for order in (*earlier[: -_TRIED - 1 : -1], *earlier[:1], *later[:_TRIED], *later[-1:]):
-            levels = {name: history.level_at(order) for name, history in self._movable.items()}
-            if levels != start:
-                yield {**start, **levels}
+        for names in dict.fromkeys(map(frozenset, tried)):
+            yield {name: history.variant_of(names) for name, history in self._movable.items()}
 
-    def by_place(self, judged: _Judged) -> Levels:
-        """Each hunk whose place holds the text of another level of it, at that level."""
-        levels = dict(judged.levels)
+    def by_place(self, judged: _Judged) -> Variants:
+        """Each hunk whose place holds the text of another variant of it, as that variant."""
+        variants = dict(judged.variants)
         for name, texts in self._texts.items():
             if self._exact(judged, name):
                 continue
             for there in self._there(judged, name):
                 if there in texts:
-                    levels[name] = texts.index(there)
+                    variants[name] = texts.index(there)
                     break
-        return levels
+        return variants
 
-    def better(self, best: _Judged, levels: Levels) -> _Judged:
-        """`levels`, if they explain more, without the hunks that do not show it exactly."""
+    def better(self, best: _Judged, variants: Variants) -> _Judged:
+        """`variants`, if they explain more, without the hunks that do not show it exactly."""
         for _ in range(2):
-            if levels == best.levels:
+            if variants == best.variants:
                 return best
-            judged = self.judge(levels)
+            judged = self.judge(variants)
             unsure = [
                 name
                 for name in self._movable
-                if levels[name] != best.levels[name] and not self._exact(judged, name)
+                if variants[name] != best.variants[name] and not self._exact(judged, name)
             ]
             if not unsure:
                 return judged if judged.cost < best.cost else best
-            levels = {**levels, **{name: best.levels[name] for name in unsure}}
+            variants = {**variants, **{name: best.variants[name] for name in unsure}}
         return best
 
     def _exact(self, judged: _Judged, name: str) -> bool:
@@ -159,10 +168,6 @@ class _Search:
         place = judged.shifter.place
         wide = self._now[place(start, after=False) : place(end, after=True)]
         return wide, self._now[place(start, after=True) : place(end, after=False)]
-
-
-def _pairs(texts: Sequence[str]) -> Iterable[tuple[str, str]]:
-    return pairwise(texts)
 
 
 def _apart(one: str, other: str) -> int:

@@ -70,8 +70,7 @@ def _hunk_view(
 def _reached(stand: Stand, standing: Standing, versions: Versions, state: RunState) -> Reached:
     if versions.saved:
         return "saved"
-    mark = stand.history.accepts[stand.level - 1] if stand.level else None
-    decision = None if mark is None else state.decisions.get(mark.decision_id)
+    decision = state.decisions.get(stand.history.latest(stand.variant))
     for result in () if decision is None else decision.results:
         if result.path == standing.path and result.outcome == "sent":
             return "sent"
@@ -96,17 +95,12 @@ def news_of(
     """What the file shows and the journal does not know yet: hunks that were taken back in the editor or came
     back, edits that are on the disk now, and such whose outcome was unknown and that the text holds.
     """
-    seen = tuple(
-        ev.HunkSeen(hunk_id=stand.hunk.id, back=stand.history.back_at(stand.level))
-        for stand in standing.stands
-        if set(stand.history.back_at(stand.level)) != set(stand.history.back_at(stand.history.level))
-    )
+    shown = (stand.history.seen(stand.variant) for stand in standing.stands)
+    seen = tuple(hunk for hunk in shown if hunk is not None)
     news: list[ev.HunksSeen | ev.FileNoted] = []
     if seen:
         news.append(ev.HunksSeen(path=standing.change.path, hunks=seen))
-    in_effect = {
-        mark.decision_id for stand in standing.stands for mark in stand.history.accepts[: stand.level]
-    }
+    in_effect = frozenset[str]().union(*(stand.history.variants[stand.variant] for stand in standing.stands))
     for decision in state.decisions.values():
         if decision.decision_id not in in_effect or not decision.applied:
             continue

@@ -15,7 +15,7 @@ from orchestration.edits.text import BinaryContentError, FileText, split_lines
 from orchestration.review.change_set import FileChange
 from orchestration.review.history import History, history_of
 from orchestration.review.hunks import Hunk, HunkState, apply_hunks, sha256
-from orchestration.review.in_effect import Levels, expected_text, levels_in_effect
+from orchestration.review.in_effect import Variants, expected_text, variants_in_effect
 from orchestration.review.parts import Rest, Taken, held_text, open_lines, rest_of
 from orchestration.review.rebase import rebase_hunks
 
@@ -39,13 +39,13 @@ class Versions:
 @dataclass(frozen=True, slots=True)
 class Stand:
     """One hunk as it stands. `hunk`: its numbers in the current text, its state, and what it would change
-    there: of a hunk that is decided in parts, the rest. `level`: what is in effect of its history.
+    there: of a hunk that is decided in parts, the rest. `variant`: what is in effect of its history.
     `conflict`: why it cannot be accepted, also when it is rejected.
     """
 
     hunk: Hunk
     history: History
-    level: int
+    variant: int
     taken: Taken
     rest: Rest
     conflict: str = ""
@@ -56,7 +56,7 @@ class Stand:
 
     def shows(self, decision_id: str) -> bool:
         """Whether what this decision accepted of the hunk is in the file's text."""
-        return any(mark.decision_id == decision_id for mark in self.history.accepts[: self.level])
+        return decision_id in self.history.variants[self.variant]
 
     @property
     def held(self) -> str:
@@ -106,11 +106,11 @@ class _Judging:
     change: FileChange
     versions: Versions
     known: Mapping[str, History]
-    levels: Levels = field(default_factory=dict)
+    variants: Variants = field(default_factory=dict)
     details: dict[str, str] = field(default_factory=dict)
 
     def taken(self, hunk: Hunk) -> Taken:
-        return history_of(self.known, hunk).taken(self.levels.get(hunk.id))
+        return history_of(self.known, hunk).taken(self.variants.get(hunk.id, 0))
 
 
 def stand(change: FileChange, versions: Versions, known: Mapping[str, History]) -> Standing:
@@ -118,7 +118,7 @@ def stand(change: FileChange, versions: Versions, known: Mapping[str, History]) 
     judging = _Judging(change, versions, known)
     for hunk in change.hunks:
         if hunk.kind != "lines" and hunk.id in known:
-            judging.levels[hunk.id] = _whole_level(hunk, change, versions, known[hunk.id])
+            judging.variants[hunk.id] = _whole_variant(hunk, change, versions, known[hunk.id])
     renamed = any(hunk.kind == "rename" and judging.taken(hunk).state == "accepted" for hunk in change.hunks)
     now = versions.now if change.old_path is None or renamed else versions.old_now
     placed: dict[str, Hunk] = {}
@@ -133,13 +133,13 @@ def stand(change: FileChange, versions: Versions, known: Mapping[str, History]) 
 
 def _stand(proposed: Hunk, placed: Hunk, judging: _Judging) -> Stand:
     history = history_of(judging.known, proposed)
-    level = judging.levels.get(proposed.id, history.level)
-    taken = history.taken(level)
+    variant = judging.variants.get(proposed.id, 0)
+    taken = history.taken(variant)
     conflict = judging.details.get(proposed.id, "")
     if not _is_open(proposed, taken):
         state: HunkState = "rejected" if taken.state == "rejected" else "accepted"
         placed = msgspec.structs.replace(placed, state=state)
-    return Stand(placed, history, level, taken, rest_of(proposed, taken), conflict)
+    return Stand(placed, history, variant, taken, rest_of(proposed, taken), conflict)
 
 
 def _is_open(hunk: Hunk, taken: Taken) -> bool:
@@ -159,7 +159,7 @@ def _stand_lines(hunks: Sequence[Hunk], now: bytes | None, judging: _Judging) ->
         why = "the file is gone" if now is None else "the file is no text any more"
         return {hunk.id: _conflict(hunk, why, judging, "" if now is None else sha256(now)) for hunk in hunks}
     base_text, now_text = texts
-    judging.levels.update(levels_in_effect(base_text.lines, hunks, judging.known, now_text.text))
+    judging.variants.update(variants_in_effect(base_text.lines, hunks, judging.known, now_text.text))
     taken = {hunk.id: judging.taken(hunk) for hunk in hunks}
     held = {hunk.id: held_text(hunk, taken[hunk.id]) for hunk in hunks}
     expected = expected_text(base_text.lines, hunks, held).text
@@ -187,17 +187,18 @@ def _stand_lines(hunks: Sequence[Hunk], now: bytes | None, judging: _Judging) ->
     return found
 
 
-def _whole_level(hunk: Hunk, change: FileChange, versions: Versions, history: History) -> int:
+def _whole_variant(hunk: Hunk, change: FileChange, versions: Versions, history: History) -> int:
     """What is in effect of a hunk that concerns the file as a whole. As with lines, only what the contents
     show exactly counts.
     """
-    if hunk.kind == "create" and versions.now is not None and history.level:
-        return history.level  # what the user did to the file since is not asked
-    levels: list[int] = [history.level, *range(len(history.accepts), -1, -1)]
-    for level in levels:
-        if _shows(hunk, change, versions, history.taken(level)):
-            return level
-    return history.level
+    if hunk.kind == "create" and versions.now is not None and history.variants[0]:
+        return 0  # what the user did to the file since is not asked
+    shown = (
+        variant
+        for variant in range(len(history.variants))
+        if _shows(hunk, change, versions, history.taken(variant))
+    )
+    return next(shown, 0)
 
 
 def _shows(hunk: Hunk, change: FileChange, versions: Versions, taken: Taken) -> bool:

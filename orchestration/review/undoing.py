@@ -61,7 +61,7 @@ def taken_back(before: bytes | None, after: bytes | None, now: bytes | None) -> 
 
 def _uncreated(stand: Stand, versions: Versions, decision_id: str) -> FileWrite:
     hunk = stand.history.hunk
-    before = stand.history.without(decision_id, stand.level).taken()
+    before = stand.history.without(decision_id, stand.variant).taken()
     now = versions.now
     if now is None:
         raise ConflictError(_GONE)
@@ -86,7 +86,7 @@ def _lines_taken_out(standing: Standing, base: bytes | None, now: bytes, decisio
         hunks.append(hunk)
         held[hunk.id] = stand.held
         if stand.shows(decision_id):
-            without[hunk.id] = stand.history.without(decision_id, stand.level).held()
+            without[hunk.id] = stand.history.without(decision_id, stand.variant).held()
     if not without:
         return now
     current = _decoded(now)

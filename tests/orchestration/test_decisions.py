@@ -212,7 +212,23 @@ async def test_the_editors_undo_opens_a_hunk_again_and_its_redo_accepts_it(desk:
     await desk.note()
     assert await desk.states() == ["accepted", "accepted"]
     state = await desk.engine.state(desk.run_id)
-    assert [state.decisions[reply.decision_id].back for reply in (first, second)] == [frozenset()] * 2
+    assert not any(state.decisions[reply.decision_id].back for reply in (first, second))
+
+
+async def test_the_editors_undo_of_an_undo_accepts_the_hunk_again(desk: Desk) -> None:
+    buffers = desk.buffers
+    buffers.open("f.txt")
+    first = await desk.decide(0)
+    second = await desk.decide(1)
+    assert not (await desk.undo(first.decision_id)).error
+    assert await desk.states() == ["proposed", "accepted"]
+    buffers.undo("f.txt")
+    assert await desk.states() == ["accepted", "accepted"]
+    await desk.note()
+    state = await desk.engine.state(desk.run_id)
+    assert [state.decisions[reply.decision_id].undone for reply in (first, second)] == [False, False]
+    assert not (await desk.undo(first.decision_id)).error
+    assert buffers.text("f.txt") == BEFORE.replace("9\n", "nine\nand a half\n")
 
 
 async def test_a_hunk_that_the_editor_took_back_is_decided_anew(desk: Desk) -> None:
