@@ -1,7 +1,7 @@
 """What a run pins at its start: roles, their system texts, prompts, tool schemas, the workspace's guidance."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -27,6 +27,7 @@ class Definitions:
     tool_specs: Mapping[str, ToolSpec]
     prompts: Mapping[str, str]
     guidance: str = ""
+    _specs: dict[frozenset[str], tuple[ToolSpec, ...]] = field(default_factory=dict, repr=False)
 
     def role(self, name: str) -> Role:
         """Raises ConfigurationError for a role the run does not have."""
@@ -42,8 +43,15 @@ class Definitions:
         return filled(self.prompts[name], **values)
 
     def specs(self, names: Mapping[str, object]) -> tuple[ToolSpec, ...]:
-        """The pinned specifications, in a fixed order so that a request's prefix stays the same."""
-        return tuple(spec for name, spec in self.tool_specs.items() if name in names)
+        """The pinned specifications, in a fixed order so that a request's prefix stays the same; one tuple for the
+        same names, so that what is derived from it is derived once.
+        """
+        key = frozenset(names)
+        known = self._specs.get(key)
+        if known is None:
+            known = tuple(spec for name, spec in self.tool_specs.items() if name in key)
+            self._specs[key] = known
+        return known
 
 
 async def pin(live: LiveRun) -> Definitions:

@@ -4,11 +4,12 @@ An answer tells how many tokens its prompt had; the next estimate for that model
 silently, pictures and absurd counts never calibrate. Nothing is kept beyond the process.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from providers.base import ModelProfile, ModelProvider, OnDelta
-from providers.messages import Answer, Image, Request
-from providers.tokens import estimate_request
+from providers.messages import Answer, Image, Request, ToolSpec
+from providers.tokens import estimate_message, estimate_tools
 
 WEIGHT = 0.3  # of the newest report
 FIRST_ERROR = 0.4  # of an estimate that nothing was reported for yet (see `tokens.py`)
@@ -32,10 +33,11 @@ class Calibration:
         self._ratio: dict[str, float] = {}
         self._error: dict[str, float] = {}
         self._reports: dict[str, int] = {}
+        self._tools: tuple[Sequence[ToolSpec], int] = ((), 0)  # those of the last request, and their tokens
 
     def estimate(self, model_id: str, request: Request) -> Estimated:
         """Input tokens of a request, calibrated."""
-        return self.scaled(model_id, estimate_request(request))
+        return self.scaled(model_id, self._raw(request))
 
     def scaled(self, model_id: str, tokens: int) -> Estimated:
         ratio = self._ratio.get(model_id, 1.0)
@@ -46,7 +48,7 @@ class Calibration:
         """A prompt had so many tokens, as the provider counted."""
         if reported is None or reported <= 0 or _has_image(request):
             return
-        raw = estimate_request(request)
+        raw = self._raw(request)
         if raw < SMALLEST or not _LOWEST <= reported / raw <= _HIGHEST:
             return
         before = self.scaled(model_id, raw)
@@ -58,6 +60,12 @@ class Calibration:
             self._ratio[model_id] += WEIGHT * (reported / raw - self._ratio[model_id])
             self._error[model_id] += WEIGHT * (wrong - self._error[model_id])
         self._reports[model_id] = before.reports + 1
+
+    def _raw(self, request: Request) -> int:
+        """As `estimate_request`. An agent's tools are the same, turn after turn, and dear to estimate."""
+        if request.tools is not self._tools[0]:
+            self._tools = (request.tools, estimate_tools(request.tools))
+        return self._tools[1] + sum(map(estimate_message, request.messages))
 
 
 class CalibratingProvider:

@@ -6,6 +6,7 @@ use: importing this module loads no HTTP client, and building a registry opens n
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -207,7 +208,10 @@ class Registry:
         composed = self._composed.get(prefix)
         if composed is None:
             resolved = self._around.resolve(prefix)
-            composed = compose(resolved, self._around, profiles=lambda name: self._known(prefix, name))
+            url = resolved.place.url
+            composed = compose(
+                resolved, self._around, profiles=lambda name: self._known_at(url, prefix, name)
+            )
             self._composed[prefix] = composed
         return composed
 
@@ -236,15 +240,17 @@ class Registry:
         return provider
 
     def _known(self, prefix: str, name: str) -> ModelProfile:
-        """The user's word on each field, else the public tables'."""
+        """What is known of a model whose endpoint may not be usable."""
+        url = ""
+        if prefix != "scripted" and prefix in known_providers(self._config):
+            with suppress(errors.ProviderConfigurationError):
+                url = self._around.resolve(prefix).place.url
+        return self._known_at(url, prefix, name)
+
+    def _known_at(self, url: str, prefix: str, name: str) -> ModelProfile:
+        """The user's word on each field, else the public tables' on who serves at `url`."""
         said = self._config.models.get(f"{prefix}/{name}", UNKNOWN_PROFILE)
-        if prefix == "scripted" or prefix not in known_providers(self._config):
-            return said
-        try:
-            url = self._around.resolve(prefix).place.url
-        except errors.ProviderConfigurationError:
-            return said
-        table = self._around.prices.profile(url, name)
+        table = self._around.prices.profile(url, name) if url else None
         if table is None:
             return said
         fields = {field: getattr(said, field) for field in ModelProfile.__struct_fields__}

@@ -20,7 +20,10 @@ _PER_PART = 4  # ids and framing of a call or a result
 
 def estimate_text(text: str) -> int:
     """Tokens of `text`; 0 only for an empty text."""
-    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    return _estimate_bytes(len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")))
+
+
+def _estimate_bytes(size: int) -> int:
     return -int(-size // BYTES_PER_TOKEN)
 
 
@@ -48,7 +51,7 @@ def estimate_tools(tools: Iterable[ToolSpec]) -> int:
         _PER_PART
         + estimate_text(tool.name)
         + estimate_text(tool.description)
-        + estimate_text(msgspec.json.encode(tool.parameters).decode())
+        + _estimate_bytes(len(msgspec.json.encode(tool.parameters)))
         for tool in tools
     )
 

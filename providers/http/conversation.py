@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from providers.messages import Image, Message, Opaque, Part, Text, ToolCall, ToolResult, ToolSpec
 
@@ -181,9 +182,15 @@ def has_images(messages: Iterable[Message]) -> bool:
 
 def _fitted(text: str, extra: str, longest: int, taken: dict[str, str], *, salt: str) -> str:
     """`text` itself where the API takes it and it is free; else a name made of it and of a digest."""
-    pattern = f"[^A-Za-z0-9{re.escape(extra)}]"
-    if text and len(text) <= longest and text not in taken and not re.search(pattern, text):
+    foreign = _foreign(extra)
+    if text and len(text) <= longest and text not in taken and not foreign.search(text):
         return text
     digest = hashlib.sha256(f"{salt}:{text}".encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
-    kept = re.sub(pattern, "_", text)[: longest - _DIGEST - 1]
+    kept = foreign.sub("_", text)[: longest - _DIGEST - 1]
     return f"{kept}_{digest}"
+
+
+@cache
+def _foreign(extra: str) -> re.Pattern[str]:
+    """What is neither an ASCII letter, a digit nor one of `extra`."""
+    return re.compile(f"[^A-Za-z0-9{re.escape(extra)}]")

@@ -110,6 +110,7 @@ class AsyncioStream(httpcore2.AsyncNetworkStream):
     def __init__(self, connection: _Connection, transport: asyncio.Transport) -> None:
         self._connection = connection
         self._transport = transport
+        self._poll: select.poll | None = None
         self._unsent: list[bytes] = []
         self._unsent_size = 0
 
@@ -161,25 +162,26 @@ class AsyncioStream(httpcore2.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":
-            return self._connection.waiting() or _is_readable(self._transport)
+            return self._connection.waiting() or self._is_readable()
         names = {"client_addr": "sockname", "server_addr": "peername"}
         return self._transport.get_extra_info(names.get(info, info))
+
+    def _is_readable(self) -> bool:
+        """Asks the kernel: a close that the event loop has not seen yet must not meet the next request. The pool
+        asks for each idle connection at each call.
+        """
+        if self._transport.is_closing():
+            return True
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(self._poll.poll(0))
 
     def _send(self) -> None:
         self._connection.expect_answer()
         self._transport.write(self._unsent[0] if len(self._unsent) == 1 else b"".join(self._unsent))
         self._unsent.clear()
         self._unsent_size = 0
-
-
-def _is_readable(transport: asyncio.Transport) -> bool:
-    """Asks the kernel: a close that the event loop has not seen yet must not meet the next request."""
-    descriptor = transport.get_extra_info("socket").fileno()
-    if descriptor < 0:
-        return True
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 class AsyncioBackend(httpcore2.AsyncNetworkBackend):

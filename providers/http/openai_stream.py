@@ -160,6 +160,8 @@ class AnswerAssembler:
 
     def _take_reasoning(self, delta: Delta) -> bool:
         """The same text may come under two names; it is shown once, and each name goes back as it came."""
+        if delta.reasoning_content is delta.reasoning is delta.reasoning_details is None:
+            return False  # nearly always
         given = {
             "reasoning_content": delta.reasoning_content,
             "reasoning": delta.reasoning,
@@ -199,10 +201,12 @@ class AnswerAssembler:
     def _call_for(self, piece: CallPiece, *, starts: bool) -> OpenCall:
         """By index; some servers leave the index out, or send 0 for every one of several calls."""
         calls = self._calls
-        if piece.index is not None:
-            found = next((call for index, call in reversed(calls) if index == piece.index), None)
+        if not calls:
+            found = None
+        elif piece.index in (None, calls[-1][0]):
+            found = calls[-1][1]
         else:
-            found = calls[-1][1] if calls else None
+            found = next((call for index, call in reversed(calls) if index == piece.index), None)
         another = starts and found is not None and bool(piece.id and found.id and piece.id != found.id)
         if found is None or another or (piece.index is None and starts and found.name and not piece.id):
             found = self._assembly.call("", "")
