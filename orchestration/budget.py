@@ -5,6 +5,8 @@ the usage shown to people stays unknown. A cost that is unknown cannot be limite
 before the start for a model without prices.
 """
 
+from collections.abc import Iterable
+
 from orchestration.errors import BudgetExhaustedError
 from orchestration.events import Budget
 from providers.messages import Message, Text, ToolCall, ToolResult
@@ -19,10 +21,12 @@ class Spending:
         self._tokens = float(used.total_tokens or 0)
         self._usd = used.cost_usd or 0.0
 
-    def add(self, usage: Usage, sent: int, answer: Message) -> None:
-        """`sent`: characters of the request, for the estimate when the usage is unknown."""
-        tokens = usage.total_tokens
-        self._tokens += (sent + characters(answer)) / CHARACTERS_PER_TOKEN if tokens is None else tokens
+    def add(self, usage: Usage, sent: Iterable[Message], answer: Message) -> None:
+        """`sent`: the messages of the request, for the estimate when the usage is unknown."""
+        tokens: float | None = usage.total_tokens
+        if tokens is None:
+            tokens = sum(map(_characters, (*sent, answer))) / CHARACTERS_PER_TOKEN
+        self._tokens += tokens
         self._usd += usage.cost_usd or 0.0
 
     def add_reported(self, usage: Usage) -> None:
@@ -46,7 +50,7 @@ class SpentError(BudgetExhaustedError):
         self.what, self.limit, self.used = what, float(limit), float(used)
 
 
-def characters(message: Message) -> int:
+def _characters(message: Message) -> int:
     size = 0
     for part in message.parts:
         if isinstance(part, Text | ToolResult):

@@ -95,6 +95,7 @@ class TaskGraph:
         self._waiting: dict[str, int] = {}
         self._dependents: dict[str, list[str]] = {}
         self._done: set[str] = set()
+        self._open: set[str] = set()
         self._ended: set[str] = set()
         self._ready: deque[str] = deque()
         specs = list(tasks)
@@ -111,6 +112,8 @@ class TaskGraph:
         for needed in open_needs:
             self._dependents.setdefault(needed, []).append(spec.id)
         self._waiting[spec.id] = len(open_needs)
+        if spec.id not in self._ended:
+            self._open.add(spec.id)
         if not open_needs:
             self._ready.append(spec.id)
 
@@ -133,7 +136,7 @@ class TaskGraph:
 
     def done(self, task_id: str) -> None:
         self._done.add(task_id)
-        self._ended.add(task_id)
+        self._end(task_id)
         for dependent in self._dependents.get(task_id, ()):
             self._waiting[dependent] -= 1
             if self._waiting[dependent] == 0:
@@ -141,20 +144,24 @@ class TaskGraph:
 
     def abandon(self, task_id: str) -> tuple[str, ...]:
         """Ends `task_id` without a result. Returns every task that can no longer run, nearest first."""
-        self._ended.add(task_id)
+        self._end(task_id)
         lost: list[str] = []
         queue = deque([task_id])
         while queue:
             for dependent in self._dependents.get(queue.popleft(), ()):
                 if dependent not in self._ended:
-                    self._ended.add(dependent)
+                    self._end(dependent)
                     lost.append(dependent)
                     queue.append(dependent)
         return tuple(lost)
 
     @property
     def open_tasks(self) -> int:
-        return len(self._waiting.keys() - self._ended)
+        return len(self._open)
+
+    def _end(self, task_id: str) -> None:
+        self._ended.add(task_id)
+        self._open.discard(task_id)
 
 
 def leaves(tasks: Mapping[str, TaskSpec]) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ class LiveRun:
         self._recent: list[ev.Record] = []
         self._deltas: deque[ev.Delta] = deque(maxlen=RECENT_DELTAS)
         self._delta_count = 0
-        self._changed = anyio.Event()
+        self._changed: anyio.Event | None = None  # there while somebody waits for it
         self._released = anyio.Event()
         self._early: dict[int, ev.Record] = {}
         self._answers: dict[str, tuple[anyio.Event, list[str]]] = {}
@@ -123,7 +123,6 @@ class LiveRun:
         """
         seen, seen_deltas = after, self._delta_count
         while True:
-            changed = self._changed
             while seen < self.state.last_seq:
                 if self._recent and self._recent[0].seq <= seen + 1:
                     batch = self._recent[seen + 1 - self._recent[0].seq :]
@@ -138,16 +137,19 @@ class LiveRun:
                 yield delta
             if self.closed and seen >= self.state.last_seq:
                 return
-            if changed is self._changed:
-                await changed.wait()
+            if seen >= self.state.last_seq and seen_deltas == self._delta_count and not self.closed:
+                if self._changed is None:
+                    self._changed = anyio.Event()
+                await self._changed.wait()
 
     async def until_closed(self) -> None:
         """Waits until the run was given up, its journal released."""
         await self._released.wait()
 
     def _notify(self) -> None:
-        changed, self._changed = self._changed, anyio.Event()
-        changed.set()
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
 
     # --- asking a person -------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ Off unless the run's options ask for it. What is asked and what counts as eviden
 from dataclasses import replace
 
 from orchestration import events as ev
-from orchestration.budget import Spending, characters
+from orchestration.budget import Spending
 from orchestration.definitions import Definitions
 from orchestration.engine_ports import EnginePorts
 from orchestration.errors import ConfigurationError
@@ -101,7 +101,7 @@ class _Asking:
                 discarded_attempts=answer.discarded_attempts,
             )
         )
-        self._spending.add(answer.usage, characters(message), answer.message)
+        self._spending.add(answer.usage, (message,), answer.message)
         return answer.message.text
 
     async def _answered_before(self) -> dict[tuple[str, str], str]:

@@ -65,7 +65,7 @@ class Scheduler:
         self._graph = TaskGraph()
         self._scopes: dict[str, anyio.CancelScope] = {}
         self._cancelled: set[str] = set()
-        self._ended: dict[str, anyio.Event] = {}
+        self._ended: dict[str, anyio.Event] = {}  # of delegated tasks, which their parents wait for
         self._group: anyio.abc.TaskGroup | None = None
         self._wake = anyio.Event()
         self._stopped = False
@@ -107,7 +107,6 @@ class Scheduler:
     def _begin(self, group: anyio.abc.TaskGroup, task_id: str, slot: Slot) -> None:
         self._scopes[task_id] = anyio.CancelScope()
         self._slots[task_id] = slot
-        self._ended.setdefault(task_id, anyio.Event())
         group.start_soon(self._run_one, task_id, name=f"task {task_id}")
 
     async def run_child(self, spec: TaskSpec, parent: str) -> None:
@@ -118,9 +117,10 @@ class Scheduler:
         self._slots[parent].free()
         slot = Slot(self._places)
         await slot.take()
+        ended = self._ended[spec.id] = anyio.Event()
         self._begin(self._group, spec.id, slot)
         try:
-            await self._ended[spec.id].wait()
+            await ended.wait()
         except anyio.get_cancelled_exc_class():
             if (scope := self._scopes.get(spec.id)) is not None:
                 scope.cancel()
@@ -179,7 +179,8 @@ class Scheduler:
             del self._scopes[task_id]
         with anyio.CancelScope(shield=True):
             await self._after(task_id, end)
-        self._ended[task_id].set()
+        if (ended := self._ended.pop(task_id, None)) is not None:
+            ended.set()
         self._wake.set()
 
     async def _after(self, task_id: str, end: TaskEnd | None) -> None:

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from orchestration import events as ev
 from orchestration.agents.guards import LoopGuard, Observation
 from orchestration.agents.tools.contract import ParsedCall, Tool, ToolOutcome, Workbench, parse_call, run_call
-from orchestration.budget import Spending, characters
+from orchestration.budget import Spending
 from orchestration.run import Transcript
 from providers.base import ModelProvider
 from providers.errors import ProviderError
@@ -199,8 +199,7 @@ async def _turn(talk: Talk, progress: _Progress, remark: tuple[Message, ...]) ->
             discarded_attempts=answer.discarded_attempts,
         )
     )
-    sent = sum(characters(message) for message in progress.messages)
-    talk.spending.add(answer.usage, sent, answer.message)
+    talk.spending.add(answer.usage, progress.messages, answer.message)
     progress.messages.append(answer.message)
     return answer
 
