@@ -55,7 +55,9 @@ class Subscriptions:
         deltas = _Deltas(self._client, run_id)
         with scope:
             try:
-                await asyncio.sleep(0)  # the answer to the request goes out in this turn, before the first event
+                await asyncio.sleep(
+                    0
+                )  # the answer to the request goes out in this turn, before the first event
                 async for item in workspace.engine.subscribe(run_id, after):
                     if isinstance(item, Delta):
                         deltas.add(item)
