@@ -179,6 +179,7 @@ class Attempts:
                 resumed=start.resumed,
                 interrupted=start.interrupted,
                 prelude=(started,),
+                redaction=self._ports.redaction,
             )
         )
         if end.kind != "finished":

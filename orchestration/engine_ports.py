@@ -11,6 +11,7 @@ from orchestration.ports import Clock, Executor, Ids, Randomness
 from orchestration.quality.baseline import Baseline
 from orchestration.quality.gates import Gate
 from orchestration.quality.settings import QualitySettings
+from orchestration.redaction import Redaction
 from orchestration.workspace.checkouts import CheckoutPool
 from orchestration.workspace.entries import UserEntries
 from orchestration.workspace.files import UserFiles
@@ -46,7 +47,7 @@ class NoAgents:
 class EnginePorts:
     """`trusted()` is asked anew each time: trust may be given or taken while runs are under way.
     `interactive`: somebody can answer approvals. `environ` is where programs are looked for. `version` is
-    the program's, `pid` this process.
+    the program's, `pid` this process. `redaction` knows the secrets that no text may hold.
     """
 
     root: Path
@@ -76,3 +77,4 @@ class EnginePorts:
     version: str
     watch: WorkspaceWatch
     agents: AgentSource = field(default_factory=NoAgents)
+    redaction: Redaction = field(default_factory=Redaction)

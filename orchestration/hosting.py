@@ -94,7 +94,8 @@ class Hosts:
         if command.plan is not None and command.options.plan == "auto":
             first.append(ev.PlanAccepted(tasks=command.plan))
         try:
-            writer = await ports.journal.create(run_id, *first, idempotency_key=command.idempotency_key)
+            clean = map(ports.redaction.event, first)
+            writer = await ports.journal.create(run_id, *clean, idempotency_key=command.idempotency_key)
         except RunExistsError as exists:
             if command.idempotency_key is None:
                 raise
@@ -154,6 +155,7 @@ class Hosts:
             clock=ports.clock,
             ids=ports.ids,
             interactive=ports.interactive,
+            redaction=ports.redaction,
         )
 
     # --- hosting ---------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from orchestration.graph_model import TaskSpec
 from orchestration.journal.contract import Journal, RunJournal, RunSummary
 from orchestration.journal.contract import RunState as SummaryState
 from orchestration.ports import Clock, Ids
+from orchestration.redaction import Redaction
 from orchestration.run import ENDED, RunState
 
 RECENT_RECORDS = 2_000
@@ -38,10 +39,18 @@ class LiveRun:
     """`interactive`: somebody can answer approvals."""
 
     def __init__(
-        self, writer: RunJournal, state: RunState, *, clock: Clock, ids: Ids, interactive: bool
+        self,
+        writer: RunJournal,
+        state: RunState,
+        *,
+        clock: Clock,
+        ids: Ids,
+        interactive: bool,
+        redaction: Redaction | None = None,
     ) -> None:
         self.state = state
         self.interactive = interactive
+        self._redaction = redaction or Redaction()
         self._writer = writer
         self._clock = clock
         self._ids = ids
@@ -65,7 +74,7 @@ class LiveRun:
         if not events:
             return
         with anyio.CancelScope(shield=True):
-            records = await self._writer.append(*events)
+            records = await self._writer.append(*map(self._redaction.event, events))
         self.take(*records)
         if self._summary_is_due(events):
             with anyio.CancelScope(shield=True):

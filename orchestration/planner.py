@@ -139,6 +139,7 @@ def _talk(
         turns_max=options.budget.turns_per_task,
         resumed=resumed,
         required="submit_plan",
+        redaction=ports.redaction,
     )
 
 

@@ -50,6 +50,7 @@ class _Asking:
 
     async def ask(self, question: str, context: GateContext) -> str:
         """One call. Raises ProviderError, SpentError."""
+        question = self._ports.redaction.text(question)
         task_id = REVIEW_OF + (context.spec.id if context.spec is not None else "")
         if self._answered is None:
             self._answered = await self._answered_before()

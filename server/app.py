@@ -21,6 +21,7 @@ from orchestration.journal.sqlite import open_journal
 from orchestration.quality.baseline import Baseline
 from orchestration.quality.settings import QualitySettings
 from orchestration.quality.standard import final_gates, task_gates
+from orchestration.redaction import Redaction
 from orchestration.workspace.checkouts import CheckoutPool
 from orchestration.workspace.entries import WorkspaceEntries
 from orchestration.workspace.environment import find_program
@@ -43,7 +44,7 @@ from providers.registry import Registry, build_providers
 from server.composition import ModelEntry, TrustWord
 from server.current_providers import CurrentProviders
 from server.handshake import VERSION
-from server.logs import hide
+from server.logs import hide, secret_values
 from server.provider_settings import providers_config
 from server.settings import EditorSettings, Settings, load
 from server.settings_files import user_file
@@ -121,7 +122,19 @@ async def open_ports(
         # What a killed predecessor left running, and nothing else.
         await executor.run(end_leftovers, stores.home / PROCESSES)
         side = editor or EditorSide(lambda: settings, None)
-        build = partial(build_registry, environ=environ, processes=stores.launcher, editor_keys=side.keys)
+        redaction = Redaction([*secret_values(environ), *settings.providers.secrets()])
+
+        def key_found(key: str) -> None:
+            redaction.add(key)
+            hide(key)
+
+        build = partial(
+            build_registry,
+            environ=environ,
+            processes=stores.launcher,
+            editor_keys=side.keys,
+            key_found=key_found,
+        )
         providers = CurrentProviders(settings, build, side.settings)
         agents = _agents(settings, environ, processes=stores.launcher, forbidden=(root,))
         stack.push_async_callback(agents.aclose)
@@ -169,6 +182,7 @@ async def open_ports(
             server_id="" if documents is None else ids.new("server"),
             pid=os.getpid(),
             version=VERSION,
+            redaction=redaction,
         )
 
 
@@ -296,6 +310,7 @@ def build_registry(
     processes: ProcessPort,
     *,
     editor_keys: KeyStore | None = None,
+    key_found: Callable[[str], None] = hide,
 ) -> Registry:
     """Opens nothing and starts nothing. What starts for a key does so in the user's data folder."""
     clock = SystemClock()
@@ -308,7 +323,7 @@ def build_registry(
         processes=processes,
         folder=settings.data_folder(environ),
         editor_keys=editor_keys,
-        key_found=hide,
+        key_found=key_found,
     )
 
 

@@ -7,13 +7,16 @@ gates and retries are not known here.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
+
+import msgspec
 
 from orchestration import events as ev
 from orchestration.agents.guards import LoopGuard, Observation
 from orchestration.agents.tools.contract import ParsedCall, Tool, ToolOutcome, Workbench, parse_call, run_call
 from orchestration.budget import Spending
+from orchestration.redaction import Redaction
 from orchestration.run import Transcript
 from providers.base import ModelProvider
 from providers.errors import ProviderError
@@ -68,6 +71,7 @@ class Talk:
     interrupted: frozenset[str] = frozenset()
     prelude: tuple[ev.Event, ...] = ()
     required: str = ""
+    redaction: Redaction = field(default_factory=Redaction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +144,7 @@ def _begin(talk: Talk) -> tuple[_Progress, tuple[Message, ...]]:
     system = Message("system", (Text(talk.system),))
     progress = _Progress([system], pending=list(talk.prelude))
     if talk.resumed is None:
-        return progress, talk.opening
+        return progress, tuple(map(talk.redaction.message, talk.opening))
     progress.messages.extend(talk.resumed.messages)
     progress.turn = sum(message.role == "assistant" for message in talk.resumed.messages)
     return progress, ()
@@ -187,6 +191,7 @@ async def _turn(talk: Talk, progress: _Progress, remark: tuple[Message, ...]) ->
             )
         )
         return _provider_end(error)
+    answer = msgspec.structs.replace(answer, message=talk.redaction.message(answer.message))
     await talk.recorder.record(
         ev.TurnCompleted(
             task_id=labels.task_id,
@@ -259,13 +264,17 @@ async def _run_one(talk: Talk, progress: _Progress, parsed: ParsedCall) -> ToolO
             ),
         )
         progress.pending.clear()
-    outcome = await run_call(parsed, talk.bench)
+    outcome = _without_secrets(await run_call(parsed, talk.bench), talk.redaction)
     if len(outcome.text) > OUTPUT_LIMIT:
         half = OUTPUT_LIMIT // 2
         cut = len(outcome.text) - OUTPUT_LIMIT
         text = f"{outcome.text[:half]}\n[{cut} characters left out]\n{outcome.text[-half:]}"
         outcome = ToolOutcome(text, outcome.is_error, outcome.subject, outcome.finished)
     return outcome
+
+
+def _without_secrets(outcome: ToolOutcome, redaction: Redaction) -> ToolOutcome:
+    return replace(outcome, text=redaction.text(outcome.text), subject=redaction.text(outcome.subject))
 
 
 async def _finished_event(

@@ -15,6 +15,7 @@ import msgspec
 
 from orchestration.errors import AntiphonError
 from orchestration.ports import Executor
+from orchestration.redaction import WITHHELD
 from orchestration.workspace.path_guard import PathGuard
 from orchestration.workspace.task_tree import TaskTree
 from providers.messages import ToolCall, ToolSpec
@@ -110,6 +111,12 @@ def parse_call(call: ToolCall, offered: Mapping[str, Tool]) -> ParsedCall:
             call,
             error=f"The arguments of {call.name} hold half of a character (an escape from \\ud800 to \\udfff without "
             "its other half), which no file can hold. Send the call again with the whole character.",
+        )
+    if tool.edits and WITHHELD in call.arguments:
+        return ParsedCall(
+            call,
+            error=f"The arguments of {call.name} hold {WITHHELD}, which stands for a secret that you are not shown. It "
+            "is never written. Change only lines around it, with edit_file, and leave that one as it is.",
         )
     try:
         arguments = msgspec.convert(values, tool.arguments, strict=False)
