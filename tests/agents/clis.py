@@ -34,6 +34,8 @@ PACKAGES = {
     "gemini-cli": Package("@google/gemini-cli", "0.61.0", "gemini"),
     "qwen-code": Package("@qwen-code/qwen-code", "0.15.10", "qwen"),
     "copilot-cli": Package("@github/copilot", "1.0.102", "copilot"),
+    "claude-agent-acp": Package("@agentclientprotocol/claude-agent-acp", "0.101.0", "claude-agent-acp"),
+    "codex-acp": Package("@agentclientprotocol/codex-acp", "2.6.0", "codex-acp"),
     "cline": Package("cline", "3.0.65", "cline"),
 }
 
