@@ -55,6 +55,9 @@ schema: $(VENV)/dev.done ## Write docs/protocol.schema.json anew from server/pro
 bench: $(VENV)/bench.done ## Measure speed and memory; writes docs/benchmarks.md
 	$(BIN)/python3 -m benchmarks
 
+pictures: $(VENV)/dev.done ## Take the pictures of the documentation anew (needs tmux); look at them before you commit
+	$(BIN)/python3 -m tests.pictures
+
 lock: $(VENV)/dev.done ## Renew the lock files from pyproject.toml
 	@# The developer's set first, so that what is shipped is what was tested: one version of everything.
 	$(BIN)/python3 -m pip install --quiet uv
@@ -65,4 +68,4 @@ lock: $(VENV)/dev.done ## Renew the lock files from pyproject.toml
 clean: ## Remove the environment and everything built
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup demo test clis properties check format schema bench lock clean
+.PHONY: help setup demo test clis properties check format schema bench pictures lock clean

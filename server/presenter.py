@@ -34,6 +34,7 @@ _RECENT = 20
 _LOOK_S = 3.0
 _LENS_INTERVAL_S = 0.1
 _RESUME = "antiphon/run/resume"
+_RESTORE = "antiphon/checkpoint/restore"
 
 
 @dataclass(slots=True)
@@ -79,6 +80,13 @@ class Presenter:
             goal = one_line(interrupted[0].goal, 80)
             text = f"Antiphon: a run was interrupted: {goal}. To go on with it: {command_of(_RESUME)} {interrupted[0].run_id}"
             self._client.notify("window/showMessage", {"type": 3, "message": text})
+        for newest in await workspace.engine.checkpoints(limit=1):
+            if newest.interrupted:
+                text = (
+                    f"Antiphon: a restore of {newest.restores} was interrupted. To do the rest: "
+                    f"{command_of(_RESTORE)} {newest.restores}; to take it back: … {newest.checkpoint_id}"
+                )
+                self._client.notify("window/showMessage", {"type": 3, "message": text})
 
     async def _look(self, workspace: Workspace) -> None:
         for run in await workspace.engine.runs(_RECENT):

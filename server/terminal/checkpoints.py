@@ -69,8 +69,8 @@ def _about(one: CheckpointView) -> str:
     if one.before == "run":
         return " ".join(one.goal.split())
     paths = _named(one.paths, 3)
-    if one.restores:
-        return f"of {one.restores}" + (f": {paths}" if paths else "")
+    if one.restores:  # always one of the same run
+        return f"of .{one.restores.rpartition('.')[2]}" + (f": {paths}" if paths else "")
     hunks = f"{figures.several(one.hunks, 'hunk')} in " if one.hunks else ""
     return f"{hunks}{paths}"
 

@@ -1,13 +1,17 @@
 """Checkpoints in an editor: unsaved text is in them, and restoring goes through the buffers it concerns."""
 
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
-from tests.server.conftest import MakeReview
+from tests.orchestration.test_checkpoints_hard import program as hard_restore
+from tests.orchestration.test_engine import Bench, run, says, task, writes
+from tests.server.conftest import MakeReview, Serve
 from tests.server.lsp_client import CAPABILITIES, PROGRAM, LspError, environment
 from tests.server.reviewed import TEXT, Review
 
@@ -196,3 +200,29 @@ def test_the_command_line_restores_through_the_editor_that_has_the_file_open(
     antiphon("restore", "latest")
     assert made.text == unsaved
     made.client.close()
+
+
+def test_a_restore_that_died_is_offered_when_the_folder_is_opened_again(serve: Serve, tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "bench")
+    bench.write("a.txt", "one\n")
+    bench.write("b.txt", "two\n")
+    bench.rules(says(*writes("a.txt", "changed\n"), task="t"))
+
+    async def prepare() -> str:
+        async with bench.engine() as engine:
+            return (await run(engine, task("t"))).run_id
+
+    run_id = anyio.run(prepare)
+    (bench.root / "a.txt").unlink()
+    (bench.root / "b.txt").unlink()
+    died = hard_restore("die", bench.root.parent, f"{run_id}.0", "0", "after")
+    assert died.returncode == -signal.SIGKILL, died
+    client = serve(variables={"ANTIPHON_DATA_DIR": str(bench.root.parent / "data")})
+    client.initialize(bench.root)
+    said = client.wait_for("window/showMessage")
+    assert said["type"] == 3
+    assert f"antiphon.server.checkpoint.restore {run_id}.0;" in said["message"]
+    assert not (bench.root / "b.txt").exists()
+    client.command("checkpoint.restore", {"checkpointId": f"{run_id}.0"})
+    assert [(bench.root / name).read_text() for name in ("a.txt", "b.txt")] == ["one\n", "two\n"]
+    client.close()
