@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from orchestration.errors import BudgetExhaustedError
 from orchestration.events import Budget
-from providers.messages import Message, Text, ToolCall, ToolResult
+from providers.messages import Answer, Message, Text, ToolCall, ToolResult
 from providers.usage import Usage
 
 CHARACTERS_PER_TOKEN = 4
@@ -21,13 +21,19 @@ class Spending:
         self._tokens = float(used.total_tokens or 0)
         self._usd = used.cost_usd or 0.0
 
-    def add(self, usage: Usage, sent: Iterable[Message], answer: Message) -> None:
-        """`sent`: the messages of the request, for the estimate when the usage is unknown."""
-        tokens: float | None = usage.total_tokens
-        if tokens is None:
-            tokens = sum(map(_characters, (*sent, answer))) / CHARACTERS_PER_TOKEN
-        self._tokens += tokens
-        self._usd += usage.cost_usd or 0.0
+    def add(self, answer: Answer, sent: Iterable[Message]) -> None:
+        """What one call cost. Counts that were not reported are estimated: the provider's estimate of the request where
+        it made one, else by the characters of `sent`.
+        """
+        given, taken = answer.usage.input_tokens, answer.usage.output_tokens
+        if given is None:
+            given = answer.estimated_input
+        if given is None:
+            given = sum(map(_characters, sent)) // CHARACTERS_PER_TOKEN
+        if taken is None:
+            taken = _characters(answer.message) // CHARACTERS_PER_TOKEN
+        self._tokens += given + taken
+        self._usd += answer.usage.cost_usd or 0.0
 
     def add_reported(self, usage: Usage) -> None:
         """What an external agent says it has spent; what it does not say cannot be limited."""

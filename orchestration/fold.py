@@ -14,7 +14,7 @@ from orchestration import events as ev
 from orchestration.fold_checkpoints import CHECKPOINT_STEPS, start_of_run
 from orchestration.fold_review import REVIEW_STEPS
 from orchestration.graph_model import REVIEW_OF
-from orchestration.run import GateState, RunState, TaskState, Transcript
+from orchestration.run import Estimates, GateState, RunState, TaskState, Transcript
 from providers.messages import ToolResult, tool_results
 from providers.usage import Usage
 
@@ -215,6 +215,9 @@ def _turn_started(state: RunState, event: ev.TurnStarted, _time: float) -> None:
 def _turn_completed(state: RunState, event: ev.TurnCompleted, _time: float) -> None:
     state.usage = state.usage + event.usage
     state.usage_incomplete = state.usage_incomplete or event.discarded_attempts > 0
+    reported = event.usage.input_tokens
+    if event.estimated_input is not None and reported:
+        state.estimates += Estimates(1, abs(event.estimated_input - reported) / reported)
     if task := state.tasks.get(event.task_id.removeprefix(REVIEW_OF)):
         _put(state, replace(task, usage=task.usage + event.usage, activity=""))
 

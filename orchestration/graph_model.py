@@ -5,6 +5,9 @@ from typing import Literal
 import msgspec
 
 TaskKind = Literal["planned", "delegated", "conflict", "repair"]
+PLAN_TASK = "plan"
+"""Whose turns are the planner's, beside the tasks of a plan."""
+
 REVIEW_OF = "review:"
 """Before a task's id: the conversation in which its result is reviewed. No task's own id holds a colon."""
 

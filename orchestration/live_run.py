@@ -110,8 +110,16 @@ class LiveRun:
         return await self._writer.blob(digest)
 
     def delta(self, task_id: str, text: str, *, restart: bool = False) -> None:
+        self._publish(ev.Delta(task_id=task_id, text=text, seq=self.state.last_seq, restart=restart))
+
+    def waiting(self, task_id: str, seconds: float, reason: str) -> None:
+        """A call of the task waits for a limit; published only, as a delta without a text."""
+        until = self._clock.now() + seconds
+        self._publish(ev.Delta(task_id=task_id, text="", seq=self.state.last_seq, until=until, reason=reason))
+
+    def _publish(self, delta: ev.Delta) -> None:
         self._delta_count += 1
-        self._deltas.append(ev.Delta(task_id=task_id, text=text, seq=self.state.last_seq, restart=restart))
+        self._deltas.append(delta)
         self._notify()
 
     async def close(self) -> None:

@@ -16,14 +16,13 @@ from orchestration.engine_ports import EnginePorts
 from orchestration.errors import PlanError
 from orchestration.fold import transcript
 from orchestration.graph import problems
-from orchestration.graph_model import TaskSpec
+from orchestration.graph_model import PLAN_TASK, TaskSpec
 from orchestration.live_run import LiveRun
 from orchestration.run import Transcript
 from orchestration.workspace.task_tree import TaskTree
 from providers.errors import ProviderError
 from providers.messages import Message, RequestLabels, user
 
-PLAN_TASK = "plan"
 PLAN_ATTEMPTS = 3
 FILES_SHOWN = 400
 

@@ -6,6 +6,7 @@ Off unless the run's options ask for it. What is asked and what counts as eviden
 """
 
 from dataclasses import replace
+from functools import partial
 
 from orchestration import events as ev
 from orchestration.budget import Spending
@@ -18,7 +19,7 @@ from orchestration.quality.gates import GateContext
 from orchestration.quality.reviewer import PROMPT as REVIEW_PROMPT
 from orchestration.quality.reviewer import Reviewer, ReviewGate
 from providers.errors import ProviderError
-from providers.messages import Request, RequestLabels, system, user
+from providers.messages import Request, RequestLabels, TextDelta, system, user
 
 _ROLE = "reviewer"
 
@@ -83,7 +84,10 @@ class _Asking:
         title = f"Review {context.spec.title}" if context.spec is not None else "Review"
         labels = RequestLabels(live.state.run_id, task_id, title, _ROLE, attempt=attempt, turn=turn)
         try:
-            answer = await provider.complete(Request(model, (system(role.text), message), labels=labels))
+            answer = await provider.complete(
+                Request(model, (system(role.text), message), labels=labels),
+                on_delta=partial(_show_wait, live, context.spec.id if context.spec is not None else ""),
+            )
         except ProviderError as error:
             failed = ev.TurnFailed(
                 task_id=task_id, attempt=attempt, turn=turn, error=type(error).__name__, detail=str(error)
@@ -100,9 +104,10 @@ class _Asking:
                 usage=answer.usage,
                 model=answer.model,
                 discarded_attempts=answer.discarded_attempts,
+                estimated_input=answer.estimated_input,
             )
         )
-        self._spending.add(answer.usage, (message,), answer.message)
+        self._spending.add(answer, (message,))
         return answer.message.text
 
     async def _answered_before(self) -> dict[tuple[str, str], str]:
@@ -121,3 +126,8 @@ class _Asking:
                 self._turns[event.task_id] = event.turn
                 answered[event.task_id, asked[event.task_id, event.turn]] = event.message.text
         return answered
+
+
+def _show_wait(live: LiveRun, task_id: str, delta: TextDelta) -> None:
+    if delta.waiting:
+        live.waiting(task_id, delta.waiting, delta.reason)

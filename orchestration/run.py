@@ -22,6 +22,26 @@ TaskStatus = Literal["pending", "running", "waiting", "merged", "dead", "skipped
 ENDED: frozenset[TaskStatus] = frozenset({"merged", "dead", "skipped", "cancelled"})
 
 
+class Estimates(msgspec.Struct, frozen=True):
+    """How far the estimates of input tokens were off, over the calls whose provider reported them: `wrong` is the sum of
+    |estimated - reported| / reported.
+    """
+
+    calls: int = 0
+    wrong: float = 0.0
+
+    def __add__(self, other: "Estimates") -> "Estimates":
+        return Estimates(self.calls + other.calls, self.wrong + other.wrong)
+
+    @property
+    def error(self) -> float | None:
+        """The mean, as a part of 1; None before there is any."""
+        return self.wrong / self.calls if self.calls else None
+
+
+NO_ESTIMATES = Estimates()
+
+
 @dataclass(frozen=True, slots=True)
 class GateState:
     gate: str
@@ -142,6 +162,7 @@ class RunState:
     joins: dict[str, tuple[str, ...]] = field(default_factory=dict)
     usage: Usage = ZERO
     usage_incomplete: bool = False
+    estimates: Estimates = NO_ESTIMATES
     base: str = ""
     left_out: tuple[ev.LeftOut, ...] = ()
     dirty: tuple[str, ...] = ()

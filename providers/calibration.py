@@ -7,6 +7,8 @@ silently, pictures and absurd counts never calibrate. Nothing is kept beyond the
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from providers.base import ModelProfile, ModelProvider, OnDelta
 from providers.messages import Answer, Image, Request, ToolSpec
 from providers.tokens import estimate_message, estimate_tools
@@ -44,14 +46,14 @@ class Calibration:
         error = self._error.get(model_id, FIRST_ERROR)
         return Estimated(round(tokens * ratio), error, self._reports.get(model_id, 0))
 
-    def note(self, model_id: str, request: Request, reported: int | None) -> None:
-        """A prompt had so many tokens, as the provider counted."""
-        if reported is None or reported <= 0 or _has_image(request):
-            return
+    def note(self, model_id: str, request: Request, reported: int | None) -> Estimated:
+        """A prompt had so many tokens, as the provider counted. Returns what it was thought to have."""
         raw = self._raw(request)
-        if raw < SMALLEST or not _LOWEST <= reported / raw <= _HIGHEST:
-            return
         before = self.scaled(model_id, raw)
+        if reported is None or reported <= 0 or _has_image(request):
+            return before
+        if raw < SMALLEST or not _LOWEST <= reported / raw <= _HIGHEST:
+            return before
         wrong = abs(before.tokens - reported) / reported
         if before.reports == 0:
             self._ratio[model_id] = reported / raw
@@ -60,6 +62,7 @@ class Calibration:
             self._ratio[model_id] += WEIGHT * (reported / raw - self._ratio[model_id])
             self._error[model_id] += WEIGHT * (wrong - self._error[model_id])
         self._reports[model_id] = before.reports + 1
+        return before
 
     def _raw(self, request: Request) -> int:
         """As `estimate_request`. An agent's tools are the same, turn after turn, and dear to estimate."""
@@ -69,7 +72,7 @@ class Calibration:
 
 
 class CalibratingProvider:
-    """A ModelProvider whose answers calibrate. `prefix` makes full ids of its models."""
+    """A ModelProvider whose answers calibrate, and say what was estimated. `prefix` makes full ids of its models."""
 
     def __init__(self, inner: ModelProvider, calibration: Calibration, prefix: str) -> None:
         self._inner = inner
@@ -85,8 +88,10 @@ class CalibratingProvider:
 
     async def complete(self, request: Request, *, on_delta: OnDelta | None = None) -> Answer:
         answer = await self._inner.complete(request, on_delta=on_delta)
-        self._calibration.note(f"{self._prefix}/{request.model}", request, answer.usage.input_tokens)
-        return answer
+        thought = self._calibration.note(
+            f"{self._prefix}/{request.model}", request, answer.usage.input_tokens
+        )
+        return msgspec.structs.replace(answer, estimated_input=thought.tokens)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

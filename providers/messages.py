@@ -147,7 +147,8 @@ class TextDelta(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True):
     """A whole answer. `model` is what the server says it used. `discarded_attempts` counts broken-off
     answers before this one: they may have been billed, and `usage` does not hold them. `reasoning` is what the
-    model showed of its thinking, for display; what must go back to the API is in `message`.
+    model showed of its thinking, for display; what must go back to the API is in `message`. `estimated_input`: the
+    tokens that the request was thought to have before it was sent.
     """
 
     message: Message
@@ -156,3 +157,4 @@ class Answer(msgspec.Struct, frozen=True):
     model: str = ""
     discarded_attempts: int = 0
     reasoning: str = ""
+    estimated_input: int | None = None

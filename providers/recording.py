@@ -90,7 +90,8 @@ class RecordingProvider:
         deltas: list[tuple[float, str, bool]] = []
 
         def note(delta: TextDelta) -> None:
-            deltas.append((round(self._monotonic() - began, 4), delta.text, delta.restart))
+            if not delta.waiting:  # a wait is of its time
+                deltas.append((round(self._monotonic() - began, 4), delta.text, delta.restart))
             if on_delta is not None:
                 on_delta(delta)
 

@@ -12,9 +12,17 @@ import msgspec
 
 from providers.base import ModelProfile, ModelProvider, OnDelta
 from providers.config import RetryPolicy
-from providers.errors import ProviderError, RateLimitError
+from providers.errors import CircuitOpenError, OverloadedError, ProviderError, RateLimitError
+from providers.limits import SHOWN_FROM_S
 from providers.messages import Answer, Request, TextDelta
 from providers.retry_budget import RetryBudget, RetryBudgets
+
+# What a wait is for, in the words of `TextDelta.reason`.
+WAITS = {
+    RateLimitError: "a rate limit",
+    OverloadedError: "a busy server",
+    CircuitOpenError: "a server that failed too often",
+}
 
 if TYPE_CHECKING:  # tenacity costs 30 ms to import: only the first retry pays for it
     import tenacity
@@ -100,8 +108,14 @@ class _Repetition:
     ) -> Answer:
         import tenacity
 
+        def tell(state: "tenacity.RetryCallState") -> None:
+            if on_delta is not None and state.upcoming_sleep >= SHOWN_FROM_S:
+                reason = WAITS.get(type(_fault(state)), "a fault to pass")
+                on_delta(TextDelta("", waiting=state.upcoming_sleep, reason=reason))
+
         repeat = tenacity.AsyncRetrying(
             sleep=sleep,
+            before_sleep=tell,
             stop=self._is_at_end,
             wait=self._wait,
             retry=tenacity.retry_if_exception(_is_retryable),

@@ -37,7 +37,7 @@ class WindowReadingProvider:
 
     async def complete(self, request: Request, *, on_delta: OnDelta | None = None) -> Answer:
         """Raises PromptTruncatedError when the server read far less than it was sent."""
-        window = await self.window(request.model)
+        window = await self.window(request.model) or self._inner.profile(request.model).context_window
         answer = await self._inner.complete(request, on_delta=on_delta)
         check_not_truncated(request, answer.usage, window=window, place=self._endpoint.place)
         return answer

@@ -35,6 +35,9 @@ _LOOK_S = 3.0
 _LENS_INTERVAL_S = 0.1
 _RESUME = "antiphon/run/resume"
 _RESTORE = "antiphon/checkpoint/restore"
+# A local server cut the conversation without a word: `providers.errors.PromptTruncatedError`, as events name it.
+SILENTLY_TRUNCATED = "PromptTruncatedError"
+WARNING = 2
 
 
 @dataclass(slots=True)
@@ -150,6 +153,7 @@ class Presenter:
         with run.scope:
             try:
                 async for item in run.workspace.engine.subscribe(run_id, run.state.last_seq):
+                    self.progress.published(run.state, item)
                     if isinstance(item, ev.Record):
                         apply(run.state, item)
                         self._show(run, item.event)
@@ -170,6 +174,9 @@ class Presenter:
             self.approvals.resolved(run_id, event)
         elif isinstance(event, ev.RunFinished):
             self.approvals.withdraw_run(run_id)
+        elif isinstance(event, ev.TurnFailed) and event.error == SILENTLY_TRUNCATED:
+            text = f"Antiphon: silently truncated: {one_line(event.detail, 400)}"
+            self._client.notify("window/showMessage", {"type": WARNING, "message": text})
 
     # --- lenses --------------------------------------------------------------------------------------
 

@@ -4,19 +4,24 @@ What should be shown is computed from the state of the run; this keeps the clien
 most ten times a second and only while the client keeps up, so nothing piles up for a slow one.
 """
 
+import asyncio
 import itertools
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import anyio
 
+from orchestration.events import Delta, Record
+from orchestration.graph_model import PLAN_TASK
 from orchestration.run import ENDED, RunState
 from server.client import Client
 from server.crew import Crew
 from server.jsonrpc import RpcError
 from server.plain_text import one_line
+from server.waits import Wait, Waits
 
 logger = logging.getLogger(__name__)
 _INTERVAL_S = 0.1
@@ -49,6 +54,7 @@ class Progress:
         self._subjects: dict[str, Subject] = {}
         self._runs: dict[str, RunState] = {}
         self._dirty: dict[str, None] = {}
+        self._waits: dict[str, Waits] = {}
         self._wake = anyio.Event()
 
     def changed(self, state: RunState) -> None:
@@ -58,6 +64,15 @@ class Progress:
         self._runs[state.run_id] = state
         self._dirty[state.run_id] = None
         self._wake.set()
+
+    def published(self, state: RunState, item: Record | Delta) -> None:
+        """What the run published, pieces of answers included: a task may begin or end to wait for a limit."""
+        wait = self._waits.setdefault(state.run_id, Waits()).take(item)
+        if wait is not None:
+            self.changed(state)
+            # Its end is no event: what is shown of it must go all the same.
+            over = max(0.0, wait.until - time.time()) + _INTERVAL_S
+            asyncio.get_running_loop().call_later(over, self.changed, state)
 
     def subject_of(self, token: object) -> Subject | None:
         """What the client wants to cancel."""
@@ -78,8 +93,12 @@ class Progress:
                 self._bring_up_to_date(self._runs[run_id])
             await anyio.sleep(_INTERVAL_S)
 
+    def _bars(self, state: RunState) -> dict[Subject, Bar]:
+        waits = self._waits.get(state.run_id)
+        return bars(state, {} if waits is None else waits.now(time.time()))
+
     def _bring_up_to_date(self, state: RunState) -> None:
-        wanted = bars(state)
+        wanted = self._bars(state)
         over = [key for key in self._tokens if key[0] == state.run_id and key not in wanted]
         for subject in sorted(over, key=lambda key: key[1] is None):  # tasks before their run
             self._end(subject, last_word(state, subject[1]))
@@ -94,6 +113,7 @@ class Progress:
                 token.shown = bar
         if not wanted:
             del self._runs[state.run_id]
+            self._waits.pop(state.run_id, None)
 
     async def _create(self, token: _Token, state: RunState) -> None:
         try:
@@ -104,7 +124,7 @@ class Progress:
             token.failed = True
             return
         subject = self._subjects.get(token.name)
-        bar = bars(state).get(subject) if subject is not None else None
+        bar = self._bars(state).get(subject) if subject is not None else None
         if subject is None or bar is None:
             # It ended before the client knew of it: a token that never began needs no end.
             self._forget(subject, token)
@@ -134,22 +154,33 @@ def _report(bar: Bar) -> dict[str, Any]:
     return report if bar.percentage is None else report | {"percentage": bar.percentage}
 
 
-def bars(state: RunState) -> dict[Subject, Bar]:
-    """What is to be shown of a run: nothing once it has finished."""
+def bars(state: RunState, waits: Mapping[str, Wait] | None = None) -> dict[Subject, Bar]:
+    """What is to be shown of a run: nothing once it has finished. `waits`: for limits of providers, by task."""
     if state.phase == "finished":
         return {}
-    shown: dict[Subject, Bar] = {(state.run_id, None): _run_bar(state)}
+    waits = waits or {}
+    shown: dict[Subject, Bar] = {(state.run_id, None): _run_bar(state, waits.get(PLAN_TASK))}
     for task in state.tasks.values():
         if task.status in {"running", "waiting"}:
             doing = "waiting" if task.status == "waiting" else task.activity or "starting"
+            if (wait := waits.get(task.spec.id)) is not None:
+                doing = _waiting(wait)
             again = f"attempt {task.attempt}: " if task.attempt > 1 else ""
             title = f"Antiphon task: {one_line(task.spec.title or task.spec.id, 60)}"
             shown[state.run_id, task.spec.id] = Bar(title, one_line(f"{again}{doing}", 100))
     return shown
 
 
-def _run_bar(state: RunState) -> Bar:
+def _waiting(wait: Wait) -> str:
+    """With the time of day at which it ends: a report is not renewed by the second."""
+    end = time.strftime("%H:%M:%S", time.localtime(wait.until))
+    return f"waits until {end} for {one_line(wait.reason, 40) or 'its provider'}"
+
+
+def _run_bar(state: RunState, planning: Wait | None) -> Bar:
     title = f"Antiphon: {one_line(state.goal, 60)}"
+    if planning is not None and state.phase == "planning":
+        return Bar(title, f"planning {_waiting(planning)}")
     if state.phase != "running":
         return Bar(title, "the plan waits for you" if state.phase == "confirming" else "planning")
     counts = state.counts()

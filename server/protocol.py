@@ -96,13 +96,16 @@ class RunListResult(Wire):
 
 
 class UsageEntry(Wire):
-    """Absent: unknown."""
+    """Absent: unknown. `estimateError`: how far the estimates of input tokens were off on average, as a part of 1, over
+    the calls whose provider reported them.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
     cost_usd: float | None = None
+    estimate_error: float | None = None
 
 
 class GateEntry(Wire):
@@ -450,7 +453,7 @@ class SecretAnswer(Wire):
 
 class DeltaParams(Wire):
     """The event of type `delta`: a piece of a streaming answer. It may be dropped; `seq` is that of the last
-    state event before it.
+    state event before it. `until`: the task's call waits until about then (Unix seconds) for what `reason` says.
     """
 
     run_id: str
@@ -458,6 +461,8 @@ class DeltaParams(Wire):
     type: Literal["delta"]
     task_id: str
     text: str
+    until: float | None = None
+    reason: str | None = None
 
 
 # Method → (params, result). Results may be the engine's own values; None is null.

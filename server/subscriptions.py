@@ -78,9 +78,14 @@ class _Deltas:
         self._client = client
         self._run_id = run_id
         self._texts: dict[str, tuple[int, str]] = {}
+        self._waits: dict[str, Delta] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, delta: Delta) -> None:
+        if delta.until:
+            self._waits[delta.task_id] = delta
+        else:
+            self._waits.pop(delta.task_id, None)
         _, text = self._texts.get(delta.task_id, (0, ""))
         self._texts[delta.task_id] = (delta.seq, (text + delta.text)[-_LONGEST_DELTA:])
         if self._timer is None:
@@ -96,8 +101,11 @@ class _Deltas:
     def flush(self) -> None:
         """Sends what was joined, or drops it where the client lags: a state event comes next."""
         texts, self._texts = self._texts, {}
+        waits, self._waits = self._waits, {}
         for task_id, (seq, text) in texts.items() if self._client.keeps_up else ():
             params = {"runId": self._run_id, "seq": seq, "type": "delta", "taskId": task_id, "text": text}
+            if (wait := waits.get(task_id)) is not None:
+                params |= {"until": wait.until, "reason": wait.reason}
             self._client.notify(EVENT, params)
 
     def drop(self) -> None:

@@ -8,6 +8,7 @@ gates and retries are not known here.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal, Protocol
 
 import msgspec
@@ -19,13 +20,14 @@ from orchestration.budget import Spending
 from orchestration.redaction import Redaction
 from orchestration.run import Transcript
 from providers.base import ModelProvider
-from providers.errors import ProviderError
+from providers.errors import ContextOverflowError, ProviderError, RefusalError
 from providers.messages import (
     Answer,
     Message,
     Request,
     RequestLabels,
     Text,
+    TextDelta,
     ToolCall,
     ToolResult,
     ToolSpec,
@@ -46,6 +48,7 @@ class Recorder(Protocol):
 
     async def record(self, *events: ev.Event) -> None: ...
     def delta(self, task_id: str, text: str, *, restart: bool = False) -> None: ...
+    def waiting(self, task_id: str, seconds: float, reason: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,10 +179,7 @@ async def _turn(talk: Talk, progress: _Progress, remark: tuple[Message, ...]) ->
         ),
     )
     try:
-        answer = await talk.provider.complete(
-            request,
-            on_delta=lambda delta: talk.recorder.delta(labels.task_id, delta.text, restart=delta.restart),
-        )
+        answer = await talk.provider.complete(request, on_delta=partial(_show, talk))
     except ProviderError as error:
         await talk.recorder.record(
             ev.TurnFailed(
@@ -202,21 +202,30 @@ async def _turn(talk: Talk, progress: _Progress, remark: tuple[Message, ...]) ->
             usage=answer.usage,
             model=answer.model,
             discarded_attempts=answer.discarded_attempts,
+            estimated_input=answer.estimated_input,
         )
     )
-    talk.spending.add(answer.usage, progress.messages, answer.message)
+    talk.spending.add(answer, progress.messages)
     progress.messages.append(answer.message)
     return answer
+
+
+def _show(talk: Talk, delta: TextDelta) -> None:
+    if delta.waiting:
+        talk.recorder.waiting(talk.labels.task_id, delta.waiting, delta.reason)
+    else:
+        talk.recorder.delta(talk.labels.task_id, delta.text, restart=delta.restart)
 
 
 def _provider_end(error: ProviderError) -> TalkEnd:
     """Faults of transport were retried by the provider; a fresh conversation can help only where the
     conversation itself was the trouble.
     """
-    name = type(error).__name__
-    fresh_helps = name in {"ContextOverflowError", "RefusalError"}
+    refused = isinstance(error, RefusalError)
     return TalkEnd(
-        kind="refused" if name == "RefusalError" else "provider", reason=str(error), retryable=fresh_helps
+        kind="refused" if refused else "provider",
+        reason=str(error),
+        retryable=refused or isinstance(error, ContextOverflowError),
     )
 
 

@@ -198,13 +198,16 @@ class Record(msgspec.Struct, frozen=True):
 
 class Delta(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A piece of a streaming answer; `seq` is that of the last state event before it. `restart`: the call
-    is made again, what was shown of this answer so far is void.
+    is made again, what was shown of this answer so far is void. `until` (with an empty text): the call waits until
+    about then (Unix seconds) for what `reason` says.
     """
 
     task_id: str
     text: str
     seq: int
     restart: bool = False
+    until: float = 0.0
+    reason: str = ""
 
 
 _ENCODER = msgspec.json.Encoder()

@@ -86,7 +86,9 @@ class TurnStarted(StateEvent, frozen=True, kw_only=True, tag="turn_started"):
 
 
 class TurnCompleted(StateEvent, frozen=True, kw_only=True, tag="turn_completed"):
-    """`discarded_attempts`: calls that broke off before this answer; what they cost is not in `usage`."""
+    """`discarded_attempts`: calls that broke off before this answer; what they cost is not in `usage`.
+    `estimated_input`: how many tokens the request was thought to have before it was sent.
+    """
 
     task_id: str
     attempt: int
@@ -96,6 +98,7 @@ class TurnCompleted(StateEvent, frozen=True, kw_only=True, tag="turn_completed")
     usage: Usage
     model: str = ""
     discarded_attempts: int = 0
+    estimated_input: int | None = None
 
 
 class TurnFailed(StateEvent, frozen=True, kw_only=True, tag="turn_failed"):

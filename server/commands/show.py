@@ -75,7 +75,7 @@ def state_json(state: "RunState", word: str) -> dict[str, object]:
         "model": state.options.model if state.options else None,
         "created": state.created,
         "updated": state.updated,
-        "usage": usage_json(state.usage),
+        "usage": usage_json(state.usage, state.estimates),
         "taskCounts": state.counts(),
         "tasks": [task_json(task) for task in state.tasks.values()],
         "gates": [_gate_json(gate) for gate in state.final_gates],

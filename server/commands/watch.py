@@ -22,10 +22,11 @@ from orchestration.fold import apply
 from orchestration.lifecycle import SNAPSHOT
 from orchestration.run import RunState
 from server.terminal.board import board
-from server.terminal.following import event_json, event_lines
+from server.terminal.following import event_json, event_lines, wait_line
 from server.terminal.lines import line
 from server.terminal.live import LiveScreen
 from server.terminal.terminal import Terminal
+from server.waits import Wait, Waits
 
 REDRAW_S = 0.125  # at most so often; a busy run makes hundreds of events a second
 _CLOCK_S = 1.0
@@ -42,7 +43,10 @@ class View(Protocol):
 
     def progress(self, text: str) -> None: ...
 
-    def redraw(self, state: RunState) -> None: ...
+    def wait(self, task_id: str, wait: Wait) -> None:
+        """A task begins to wait for a limit."""
+
+    def redraw(self, state: RunState, waits: Waits) -> None: ...
 
     def pause(self) -> None: ...
 
@@ -59,7 +63,9 @@ class JsonView:
 
     def progress(self, text: str) -> None: ...
 
-    def redraw(self, state: RunState) -> None: ...
+    def wait(self, task_id: str, wait: Wait) -> None: ...
+
+    def redraw(self, state: RunState, waits: Waits) -> None: ...
 
     def pause(self) -> None: ...
 
@@ -73,7 +79,10 @@ class LineView:
 
     def progress(self, text: str) -> None: ...
 
-    def redraw(self, state: RunState) -> None: ...
+    def wait(self, task_id: str, wait: Wait) -> None:
+        self._terminal.lines([wait_line(task_id, wait, time.time())])
+
+    def redraw(self, state: RunState, waits: Waits) -> None: ...
 
     def pause(self) -> None: ...
 
@@ -90,7 +99,9 @@ class ScreenView:
 
     def event(self, record: Record, state: RunState) -> None: ...
 
-    def redraw(self, state: RunState) -> None:
+    def wait(self, task_id: str, wait: Wait) -> None: ...
+
+    def redraw(self, state: RunState, waits: Waits) -> None:
         if self._resting or self._terminal.closed:
             return
         terminal = self._terminal
@@ -98,6 +109,7 @@ class ScreenView:
             lines = board(
                 state,
                 time.time(),
+                waits=waits.now(time.time()),
                 columns=terminal.columns - 1,
                 rows=terminal.rows - 1,
                 unicode=terminal.unicode,
@@ -137,6 +149,7 @@ class Watch:
         self._terminal = terminal
         self._after = after
         self._dirty = anyio.Event()
+        self._waits = Waits()
         self._questions: dict[str, anyio.CancelScope] = {}
         self._one_at_a_time = anyio.Lock()
 
@@ -153,8 +166,12 @@ class Watch:
     async def _events(self, tasks: TaskGroup, ask: Asker | None) -> None:
         leaving = False
         async for item in self._engine.subscribe(self.state.run_id):
+            wait = self._waits.take(item)
             if not isinstance(item, Record):
-                if item.task_id == SNAPSHOT:
+                if wait is not None:
+                    self.view.wait(item.task_id, wait)
+                    self._dirty.set()
+                elif item.task_id == SNAPSHOT:
                     self.view.progress(item.text)
                     self._dirty.set()
                 continue
@@ -194,7 +211,7 @@ class Watch:
     async def _redraw(self) -> None:
         while True:
             self._dirty = anyio.Event()
-            self.view.redraw(self.state)
+            self.view.redraw(self.state, self._waits)
             await anyio.sleep(REDRAW_S)
             with anyio.move_on_after(_CLOCK_S):
                 await self._dirty.wait()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from orchestration.run import GateState, RunState, TaskState
+from orchestration.run import Estimates, GateState, RunState, TaskState
 from providers.usage import Usage
 from server.host import Host
 from server.protocol import (
@@ -57,7 +57,7 @@ def _result(workspace: Workspace, state: RunState) -> RunReadResult:
             )
             for item in state.decisions.values()
         ],
-        usage=usage_entry(state.usage),
+        usage=usage_entry(state.usage, state.estimates),
         created=state.created,
         updated=state.updated,
         last_seq=state.last_seq,
@@ -90,11 +90,12 @@ def _gates(gates: Iterable[GateState]) -> list[GateEntry]:
     return [GateEntry(gate=item.gate, outcome=item.outcome, detail=item.detail) for item in gates]
 
 
-def usage_entry(usage: Usage) -> UsageEntry:
+def usage_entry(usage: Usage, estimates: Estimates | None = None) -> UsageEntry:
     return UsageEntry(
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cached_tokens=usage.cached_tokens,
         reasoning_tokens=usage.reasoning_tokens,
         cost_usd=usage.cost_usd,
+        estimate_error=None if estimates is None else estimates.error,
     )

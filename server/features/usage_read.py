@@ -1,6 +1,6 @@
 """`antiphon/usage/read`: tokens and cost of a run, or of all that are shown, by task."""
 
-from orchestration.run import RunState
+from orchestration.run import Estimates, RunState
 from providers.usage import ZERO
 from server.features.run_read import usage_entry
 from server.host import Host
@@ -15,11 +15,12 @@ async def handle(host: Host, params: UsageReadParams) -> UsageReadResult:
         states = [await workspace.engine.state(params.run_id)]
     else:
         states = [run.state for run in host.presenter.runs()]
-    total = ZERO
+    total, estimates = ZERO, Estimates()
     for state in states:
         total = total + state.usage
+        estimates = estimates + state.estimates
     return UsageReadResult(
-        total=usage_entry(total), tasks=[task for state in states for task in _tasks(state)]
+        total=usage_entry(total, estimates), tasks=[task for state in states for task in _tasks(state)]
     )
 
 

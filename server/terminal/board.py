@@ -7,12 +7,14 @@ running · Mend the parser
   ● quotes   Mend the quotes     running · 3.0s · $0 · 1.8k tok · turn 1 · coder
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from orchestration.graph_model import PLAN_TASK
 from orchestration.run import RunState, TaskState
 from server.terminal import figures
 from server.terminal.lines import BLANK, Line, Piece, cells, clipped, cropped, joined, line, padded
-from server.terminal.words import END_STYLES, glyph, run_word, status_style, status_word
+from server.terminal.words import END_STYLES, glyph, run_word, status_style, status_word, wait_words
+from server.waits import Wait
 
 _ORDER = {"running": 0, "waiting": 1, "dead": 2, "merged": 4, "pending": 5, "skipped": 6, "cancelled": 3}
 _LONGEST_TITLE = 44
@@ -20,13 +22,22 @@ _DEEPEST = 4
 _GATES = "at its gates"  # what a task is doing once its agent has finished
 
 
-def board(state: RunState, now: float, *, columns: int, rows: int, unicode: bool = True) -> list[Line]:
-    """At most `rows` lines, each at most `columns` wide. `now` in Unix seconds."""
-    head = [_goal(state, columns), _totals(state, now, columns)]
+def board(
+    state: RunState,
+    now: float,
+    *,
+    columns: int,
+    rows: int,
+    unicode: bool = True,
+    waits: Mapping[str, Wait] | None = None,
+) -> list[Line]:
+    """At most `rows` lines, each at most `columns` wide. `now` in Unix seconds. `waits`: for limits of providers."""
+    waits = waits or {}
+    head = [_goal(state, columns), _totals(state, now, columns, waits.get(PLAN_TASK))]
     tasks = list(state.tasks.values())
     room = max(1, rows - len(head))
     shown, folded = _chosen(tasks, room)
-    body = [*_rows(shown, state, now, columns, unicode=unicode)]
+    body = [*_rows(shown, state, now, columns, unicode=unicode, waits=waits)]
     if folded:
         body.append(cropped(line((_folded(folded), "dim")), columns))
     return [*head, *body][:rows]
@@ -63,8 +74,9 @@ def _goal(state: RunState, columns: int) -> Line:
     return cropped(line((word, style), " · ", (clipped(goal, room), "bold")), columns)
 
 
-def _totals(state: RunState, now: float, columns: int) -> Line:
-    return cropped(totals(state, now), columns)
+def _totals(state: RunState, now: float, columns: int, planning: Wait | None) -> Line:
+    waiting = [line((wait_words(planning, now), "yellow"))] if planning is not None else []
+    return cropped(joined([*waiting, totals(state, now)]), columns)
 
 
 def _chosen(tasks: Sequence[TaskState], room: int) -> tuple[list[TaskState], list[TaskState]]:
@@ -89,7 +101,13 @@ def _folded(tasks: Sequence[TaskState]) -> str:
 
 
 def _rows(
-    tasks: Sequence[TaskState], state: RunState, now: float, columns: int, *, unicode: bool
+    tasks: Sequence[TaskState],
+    state: RunState,
+    now: float,
+    columns: int,
+    *,
+    unicode: bool,
+    waits: Mapping[str, Wait] | None = None,
 ) -> list[Line]:
     lefts: list[tuple[str, str]] = []
     for task in tasks:
@@ -104,11 +122,13 @@ def _rows(
         pieces: list[Piece] = [(padded(clipped(left, id_room), id_room), status_style(task)), "  "]
         if title_room >= 8:
             pieces += [padded(clipped(title, title_room), title_room), "  "]
-        rows.append(cropped((*line(*pieces), *_details(task, state, now)), columns))
+        rows.append(
+            cropped((*line(*pieces), *_details(task, state, now, (waits or {}).get(task.spec.id))), columns)
+        )
     return rows
 
 
-def _details(task: TaskState, state: RunState, now: float) -> Line:
+def _details(task: TaskState, state: RunState, now: float, wait: Wait | None) -> Line:
     parts: list[Line] = [line((status_word(task), status_style(task)))]
     if task.status == "pending":
         needs = [need for need in task.spec.depends_on if _open(need, state)]
@@ -125,7 +145,9 @@ def _details(task: TaskState, state: RunState, now: float) -> Line:
         parts.append(line(f"{figures.tokens(task.usage.total_tokens)} tok"))
     if task.status == "running" and task.turn:
         parts.append(line(f"turn {task.turn}"))
-    if task.activity and task.status in {"running", "waiting"}:
+    if wait is not None and task.status == "running":
+        parts.append(line((wait_words(wait, now), "yellow")))
+    elif task.activity and task.status in {"running", "waiting"}:
         parts.append(line(_GATES if task.activity.startswith("finish") else task.activity))
     parts.append(line((task.spec.role, "dim")))
     return joined(parts)

@@ -8,13 +8,16 @@ import msgspec
 
 from orchestration import events as ev
 from orchestration.events import Record
-from orchestration.run import RunState
+from orchestration.run import Estimates, RunState
 from providers.usage import Usage
 from server.terminal import figures
 from server.terminal.inert import inert_lines
 from server.terminal.lines import Line, line
+from server.terminal.words import clock, wait_words
+from server.waits import Wait
 
 _LAST_LINES = 12
+SILENTLY_TRUNCATED = "PromptTruncatedError"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -37,7 +40,7 @@ def finished_json(record: Record, state: RunState, extra: Mapping[str, object]) 
         "state": event.state,
         "exitCode": event.exit_code,
         "tasks": event.tasks,
-        "usage": usage_json(event.usage),
+        "usage": usage_json(event.usage, state.estimates),
         "usageIncomplete": state.usage_incomplete,
         "reasons": list(event.reasons),
         "seconds": event.seconds,
@@ -51,21 +54,31 @@ def finished_json(record: Record, state: RunState, extra: Mapping[str, object]) 
     }
 
 
-def usage_json(usage: Usage) -> dict[str, object]:
-    """Everything spelled out; null is unknown."""
-    return {
+def usage_json(usage: Usage, estimates: Estimates | None = None) -> dict[str, object]:
+    """Everything spelled out; null is unknown. `estimate_error`, of a whole run: how far the estimates of input tokens
+    were off on average.
+    """
+    known: dict[str, object] = {
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "cached_tokens": usage.cached_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
         "cost_usd": usage.cost_usd,
     }
+    return known if estimates is None else known | {"estimate_error": estimates.error}
 
 
 def event_lines(record: Record, state: RunState) -> list[Line]:
     """What a person without a live screen should read; empty for events that change nothing they care for."""
     told = _TOLD.get(type(record.event))
     return [] if told is None else told(record.event, state)
+
+
+def wait_line(task_id: str, wait: Wait, now: float) -> Line:
+    """A task's call waits for a limit; once, since nothing of it is journaled."""
+    return line(
+        _task(task_id), (f" {wait_words(wait, now)}", "yellow"), (f", until {clock(wait.until)}", "dim")
+    )
 
 
 def last_lines(text: str, count: int = _LAST_LINES) -> list[str]:
@@ -168,11 +181,8 @@ def _cancel(event: ev.CancelRequested, _state: RunState) -> list[Line]:
 
 
 def _turn_failed(event: ev.TurnFailed, _state: RunState) -> list[Line]:
-    return [
-        line(
-            _task(event.task_id), (f" turn {event.turn} failed: ", "yellow"), f"{event.error}: {event.detail}"
-        )
-    ]
+    what = "silently truncated" if event.error == SILENTLY_TRUNCATED else event.error
+    return [line(_task(event.task_id), (f" turn {event.turn} failed: ", "yellow"), f"{what}: {event.detail}")]
 
 
 _TOLD: dict[type, Callable[[Any, RunState], list[Line]]] = {

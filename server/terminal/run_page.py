@@ -40,6 +40,10 @@ def run_page(state: RunState, word: str, now: float, *, columns: int, unicode: b
             line("  ", f"{one.path}:{one.start_line + 1}", f" {one.rule} ", (one.message, "dim"))
             for one in open_findings
         ]
+    if state.estimates.error is not None:
+        calls = figures.several(state.estimates.calls, "call")
+        off = f"estimates of input tokens were off by {state.estimates.error:.0%} on average ({calls})"
+        lines += [BLANK, line((off, "dim"))]
     if state.reasons:
         lines += why(state, columns)
     if state.decisions:

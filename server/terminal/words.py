@@ -1,10 +1,13 @@
 """How states are called, coloured and drawn. A state is always a word too: colour alone tells nobody."""
 
+import time
 from collections.abc import Mapping
 
 from orchestration.events import GateOutcome
 from orchestration.run import RunState, TaskState, TaskStatus
+from server.terminal import figures
 from server.terminal.lines import Line, line
+from server.waits import Wait
 
 GLYPHS: Mapping[TaskStatus, tuple[str, str, str]] = {
     # status: glyph, the same in ASCII, style
@@ -55,6 +58,15 @@ def gate_line(gate: str, outcome: GateOutcome, detail: str, *, unicode: bool = T
     return line(
         (f"{mark} {gate} ", style), outcome.replace("_", " "), (f"  {detail}" if detail else "", "dim")
     )
+
+
+def wait_words(wait: Wait, now: float) -> str:
+    return f"waits {figures.duration(wait.until - now)} for {wait.reason or 'its provider'}"
+
+
+def clock(at: float) -> str:
+    """The time of day here of a moment in Unix seconds."""
+    return time.strftime("%H:%M:%S", time.localtime(at))
 
 
 def run_word(state: RunState) -> str:

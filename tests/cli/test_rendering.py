@@ -211,6 +211,7 @@ def test_events_and_the_end_as_json() -> None:
         "cached_tokens": 0,
         "reasoning_tokens": 0,
         "cost_usd": None,
+        "estimate_error": None,
     }
     assert last["changes"] == {"files": 2, "hunks": 3, "added": 4, "removed": 1}
     assert (last["exitCode"], last["accepted"]) == (1, {})

@@ -42,6 +42,9 @@ class Notes:
     def delta(self, task_id: str, text: str, *, restart: bool = False) -> None:
         self.deltas.append(f"{task_id}:{text}")
 
+    def waiting(self, task_id: str, seconds: float, reason: str) -> None:
+        self.deltas.append(f"{task_id} waits {seconds:g} s for {reason}")
+
     def records(self) -> list[ev.Record]:
         created = ev.PlanAccepted(tasks=())
         return [ev.Record(n, 0.0, event) for n, event in enumerate([created, *self.events], 1)]
