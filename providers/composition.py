@@ -1,7 +1,7 @@
 """Puts one endpoint together: adapter, price, calibration, breaker, limiter; retries go around it per model id.
 
-From the inside: adapter → served window (loopback) → price → calibration → breaker → limiter. A call that waits to be
-made again holds no slot, since retries are outside the limiter.
+From the inside: adapter → served window (loopback) → price → calibration → breaker → limiter → window check (where the
+tokenizer is public). A call that waits to be made again holds no slot, since retries are outside the limiter.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,9 +21,11 @@ from providers.pricing import PricedProvider
 from providers.profiles import priced
 from providers.retry_budget import RetryBudgets
 from providers.usage import Usage
-from providers.vendors import Resolved, resolve_endpoint, wants_keyring
+from providers.vendors import VENDORS, Resolved, resolve_endpoint, wants_keyring
+from providers.window_check import WindowCheckedProvider
 
 if TYPE_CHECKING:
+    from providers.exact_tokens import TokenCounter
     from providers.http.delays import Headers
     from providers.http.endpoint import Endpoint
     from providers.late_key import LateKey
@@ -48,6 +50,7 @@ class Surroundings:
     keyring: KeyStore | None = None
     editor_keys: KeyStore | None = None
     key_found: Callable[[str], None] | None = None
+    tokens: "TokenCounter | None" = None
 
     def resolve(self, name: str) -> Resolved:
         """Raises ProviderConfigurationError when the endpoint cannot be called as configured."""
@@ -91,6 +94,8 @@ def compose(resolved: Resolved, around: Surroundings, *, profiles: Callable[[str
     provider = CalibratingProvider(provider, around.calibration, resolved.id)
     breaker = CircuitBreaker(resolved.place.url, around.monotonic)
     provider = LimitedProvider(BreakingProvider(provider, breaker), limiter)
+    if around.tokens is not None and resolved.place.url == VENDORS["openai"].default_url:
+        provider = WindowCheckedProvider(provider, around.calibration, resolved.id, around.tokens.count)
     return Composed(resolved, provider, limiter, breaker)
 
 

@@ -50,7 +50,7 @@ class TokenCounter:
     ) -> None:
         self._processes = processes
         self._folder = folder
-        self._environment = environment
+        self._environment = {name: environment[name] for name in ("HOME", "PATH") if name in environment}
         self._argv = (python, "-I", "-m", "providers.token_child", f"{idle_s:g}")
         self._process: ProviderProcess | None = None
         self._lines: AsyncIterator[bytes] | None = None

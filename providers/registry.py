@@ -18,6 +18,7 @@ from providers.cache import CachedProvider, ResponseCache
 from providers.calibration import Calibration, Estimated
 from providers.composition import Composed, Surroundings, compose
 from providers.config import ProvidersConfig, RetryPolicy
+from providers.exact_tokens import TokenCounter
 from providers.fallback import FallbackProvider
 from providers.key_stores import KeyStore, SystemKeyring
 from providers.local_servers import LocalServer
@@ -57,9 +58,10 @@ class Registry:
     ) -> None:
         self._config = config
         home = Path.home() if folder is None else folder
-        keyring = None
+        keyring, counter = None, None
         if processes is not None:
             keyring = SystemKeyring(processes, folder=home, environment=environment)
+            counter = TokenCounter(processes, folder=home, environment=environment)
         self._around = Surroundings(
             config,
             environment,
@@ -74,6 +76,7 @@ class Registry:
             keyring,
             editor_keys,
             key_found,
+            counter,
         )
         self._survey = Survey(self._around, self._known)
         self._composed: dict[str, Composed] = {}
@@ -141,6 +144,8 @@ class Registry:
         self._composed.clear()
         for provider in providers:
             await provider.aclose()
+        if self._around.tokens is not None:
+            await self._around.tokens.aclose()
 
     def _split(self, model_id: str) -> tuple[str, str]:
         known = (*known_providers(self._config), "scripted")

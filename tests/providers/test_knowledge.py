@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
@@ -35,6 +36,7 @@ from providers.registry import Registry, build_providers
 from providers.token_child import read_ranks
 from providers.tokens import estimate_request
 from providers.usage import Usage
+from providers.window_check import WindowCheckedProvider
 from tests.providers.chat import HELLO
 from tests.providers.virtual_time import VirtualTime
 from tests.providers.wire_server import Exchange, plain, wire_server
@@ -204,6 +206,37 @@ def _runs(pid: int) -> bool:
         return " Z " not in Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
     except OSError:
         return False
+
+
+async def test_near_a_window_a_request_is_counted_and_what_cannot_fit_is_not_sent(tmp_path: Path) -> None:
+    class Near(Server):
+        name = "openai"
+
+        def profile(self, model: str) -> ModelProfile:
+            return ModelProfile(context_window=1000)
+
+    counted: list[int] = []
+    launcher = LocalLauncher(tmp_path, "test-window", clock=SystemClock())
+    counter = TokenCounter(launcher, folder=tmp_path, environment=dict(os.environ))
+
+    async def count(encoding: str, texts: Sequence[str]) -> int:
+        counted.append(await counter.count(encoding, texts))
+        return counted[-1]
+
+    server = Near()
+    provider = WindowCheckedProvider(server, Calibration(), "openai", count)
+    try:
+        await provider.complete(Request("gpt-4o", (user("word " * 300),)))  # far from it: not counted
+        await provider.complete(Request("gpt-4o", (user("word " * 900),)))
+        await provider.complete(Request("claude-x", (user("word " * 5000),)))  # no public tokenizer
+        assert counted == [901]
+        with pytest.raises(errors.ContextOverflowError, match="2001 tokens, more than the 1000") as raised:
+            await provider.complete(Request("gpt-4o", (user("word " * 2000),)))
+        assert (raised.value.requested, raised.value.limit) == (2001, 1000)
+        assert server.calls == 3
+    finally:
+        await counter.aclose()
+        await launcher.aclose()
 
 
 def test_a_table_that_is_not_the_public_one_is_refused() -> None:
