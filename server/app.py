@@ -24,7 +24,6 @@ from orchestration.quality.standard import final_gates, task_gates
 from orchestration.redaction import Redaction
 from orchestration.workspace.checkouts import CheckoutPool
 from orchestration.workspace.entries import WorkspaceEntries
-from orchestration.workspace.environment import find_program
 from orchestration.workspace.files import WorkspaceFiles
 from orchestration.workspace.git import Git
 from orchestration.workspace.git_objects import GitObjects
@@ -36,13 +35,13 @@ from orchestration.workspace.shadow import ShadowRepository
 from orchestration.workspace.snapshotter import LocalSnapshotter
 from orchestration.workspace.trust import TrustStore
 from orchestration.workspace.untouched import WorkspaceWatch
-from providers.agents.catalogue import AgentCatalogue, build_agents
 from providers.base import ModelProfile, ProcessPort
 from providers.key_stores import KeyStore
 from providers.local_servers import LocalServer, probe_local
 from providers.registry import Registry, build_providers
 from server.composition import ModelEntry, TrustWord
 from server.current_providers import CurrentProviders
+from server.external_agents import external_agents
 from server.handshake import VERSION
 from server.logs import hide, secret_values
 from server.provider_settings import providers_config
@@ -136,7 +135,7 @@ async def open_ports(
             key_found=key_found,
         )
         providers = CurrentProviders(settings, build, side.settings)
-        agents = _agents(settings, environ, processes=stores.launcher, forbidden=(root,))
+        agents = external_agents(settings, environ, processes=stores.launcher, forbidden=(root,))
         stack.push_async_callback(agents.aclose)
         stack.push_async_callback(providers.aclose)
         objects = GitObjects(stores.shadow, stores.git)
@@ -249,7 +248,7 @@ def check_model(
     model: str, *, settings: Settings, environ: Mapping[str, str], max_cost: float | None
 ) -> None:
     """Raises ConfigurationError or ProviderConfigurationError when a run could not use the model as asked."""
-    agent = _agents(settings, environ).resolve(model)
+    agent = external_agents(settings, environ).resolve(model)
     if agent is not None:
         if max_cost is not None and not agent[0].reports_cost:
             raise ConfigurationError(
@@ -284,24 +283,6 @@ async def open_providers(
 async def local_servers() -> Sequence[LocalServer]:
     """Model servers that answer on loopback, each asked for at most a moment."""
     return await probe_local()
-
-
-def _agents(
-    settings: Settings,
-    environ: Mapping[str, str],
-    *,
-    processes: LocalLauncher | None = None,
-    forbidden: Sequence[Path] = (),
-) -> AgentCatalogue:
-    return build_agents(
-        settings.agents,
-        str(user_file()),
-        processes=processes,
-        environment=environ,
-        find=lambda name: find_program(name, environ.get("PATH", ""), forbidden),
-        folder=settings.data_folder(environ),
-        own_version=VERSION,
-    )
 
 
 def build_registry(

@@ -183,10 +183,37 @@ def _model(model: str, patient: _Patient) -> Check:
     return Check("model", "ok", f"{model} (from {source})")
 
 
+async def _agents(patient: _Patient) -> list[Check]:
+    """External agents. A version is a process, so it is asked for where the workspace is trusted or on request."""
+    from server.app import is_trusted
+    from server.external_agents import agents_found
+
+    settings, environ, root = patient.settings, patient.environ, patient.root
+    trusted = root is not None and is_trusted(root, settings=settings, environ=environ)
+    ask = patient.online or trusted
+    checks, missing = [], []
+    for agent in await agents_found(root, settings=settings, environ=environ, ask=ask):
+        if not agent.program:
+            missing.append(agent.name)
+            continue
+        version = agent.version or ("unknown version" if ask else "version not asked for")
+        mend = agent.problem or (
+            "" if ask else "trust the workspace, or --online, to start it for its version"
+        )
+        state: Literal["ok", "remark"] = "remark" if agent.problem else "ok"
+        checks.append(
+            Check(f"agent {agent.name}", state, f"{agent.title} {version} at {agent.program}", mend)
+        )
+    if missing:
+        checks.append(Check("agents", "ok", f"not installed: {', '.join(missing)}"))
+    return checks
+
+
 _LOOKS: tuple[tuple[str, Callable[[_Patient], Awaitable[list[Check]]]], ...] = (
     ("git", _git),
     ("data", _data),
     ("sandbox", _sandbox),
     ("trust", _trust),
     ("model", _models),
+    ("agents", _agents),
 )

@@ -47,6 +47,7 @@ class AcpDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     resumes: bool = False
     reports_cost: bool = False
     version: tuple[str, ...] = ("--version",)
+    version_s: float = 20.0
     minimum: str = ""
     start_s: float = 90.0
     silence_s: float = 1_800.0

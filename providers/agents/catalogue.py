@@ -20,7 +20,6 @@ from providers.base import AgentProvider, ProcessPort, ProviderProcess
 
 Description = AgentDescription | AcpDescription
 
-VERSION_LIMIT_S = 20.0
 _MOST = 64 * 1024
 _NUMBER = re.compile(r"\d+(?:\.\d+)+")
 
@@ -60,7 +59,7 @@ class AgentCatalogue:
         self._folder = folder
         self._ready: dict[str, AgentProvider] = {}
         self._versions: dict[str, str] = {}
-        self._asking = anyio.Lock()
+        self._asking: dict[str, anyio.Lock] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -168,7 +167,7 @@ class AgentCatalogue:
         return str(path) if path.is_absolute() and path.is_file() else None
 
     async def _version(self, name: str, description: Description, program: str) -> str:
-        async with self._asking:
+        async with self._asking.setdefault(program, anyio.Lock()):
             if program not in self._versions:
                 self._versions[program] = await self._ask_version(name, description, program)
             return self._versions[program]
@@ -182,7 +181,7 @@ class AgentCatalogue:
         )
         output = b""
         try:
-            with anyio.move_on_after(VERSION_LIMIT_S) as limit:
+            with anyio.move_on_after(description.version_s) as limit:
                 async for chunk in process.stdout():
                     output += chunk
                     if len(output) > _MOST:
@@ -195,7 +194,7 @@ class AgentCatalogue:
                 await process.kill()
         if limit.cancelled_caught:
             raise errors.ProviderTimeoutError(
-                f"{name}: `{program} {' '.join(description.version)}` did not answer within {VERSION_LIMIT_S:g} s"
+                f"{name}: `{program} {' '.join(description.version)}` did not answer within {description.version_s:g} s"
             )
         number = _NUMBER.search(said)
         if number is None:

@@ -83,7 +83,8 @@ class AgentDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     `set` are variables that it gets, with the same fields filled in. `own_files`: see `AgentProvider`. Times in
     seconds: `idle_s` without a line, `limit_s` for the whole task. `stuck`: a pattern in what is printed that means
     that it waits for a person. `auto`: approval `auto` may start it; false for one whose commands nothing
-    bounds, until the user says otherwise. `minimum`: the oldest version that is used. `install` is shown when it is missing.
+    bounds, until the user says otherwise. `version` asks for it, for `version_s` at most, and
+    `minimum` is the oldest that is used. `install` is shown when it is missing.
     """
 
     program: str
@@ -101,6 +102,7 @@ class AgentDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     auto: bool = True
     needs_end: bool = False
     version: tuple[str, ...] = ("--version",)
+    version_s: float = 20.0
     minimum: str = ""
     idle_s: float = 900.0
     limit_s: float = 7200.0
@@ -165,8 +167,8 @@ def _problem(description: AgentDescription) -> str:
         return 'argv holds no {prompt}; write it where the prompt goes, or set prompt = "stdin"'
     if description.output == "jsonl" and not description.events:
         return 'events are missing: say what its JSON lines mean, or set output = "text"'
-    if description.idle_s <= 0 or description.limit_s <= 0:
-        return "idle_s and limit_s must be above 0"
+    if min(description.idle_s, description.limit_s, description.version_s) <= 0:
+        return "idle_s, limit_s and version_s must be above 0"
     for rule in description.events:
         if rule.kind == "usage" and rule.scope == "keyed" and not rule.key:
             return "a usage rule of scope `keyed` needs a `key`"
