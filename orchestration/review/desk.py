@@ -114,6 +114,8 @@ class ReviewDesk:
 
     async def _decide(self, live: LiveRun, command: cm.DecideHunks) -> Reply:
         if live.state.changes is None:
+            if command.all and live.state.end is not None:
+                return Reply(run_id=live.state.run_id)  # a run that changed nothing leaves nothing to do
             raise UsageError(f"{live.state.run_id} has no changes to decide")
         saved = await self._checkpoints.snapshot() if command.decision == "accept" else None
         change_set = await self._change_set(live.state)

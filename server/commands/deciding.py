@@ -102,7 +102,7 @@ def decision_lines(reply: Reply, verb: str) -> list[Line]:
     if reply.error and not reply.files:
         return [line((f"not {done}: ", "bold red"), text) for text in reply.error.splitlines()]
     if not reply.decision_id and not reply.files:
-        return [line(("nothing to do", "yellow"), ": no hunk of the run is open any more")]
+        return [line(("nothing to do", "yellow"), ": the run has no open hunk")]
     lines = [
         line(
             (file.outcome, _STYLES.get(file.outcome, "")),
