@@ -18,6 +18,16 @@ def identity(pid: int) -> str | None:
     """Tells two processes of the same number apart; None when no such process runs (a zombie does not)."""
     if pid <= 0:
         return None
+    return _own_identity(pid) if pid == os.getpid() else _identity(pid)
+
+
+def is_alive(pid: int, known: str) -> bool:
+    """True when the process that had `known` as its identity still runs."""
+    now = identity(pid)
+    return now is not None and (now == known or _UNKNOWN in (now, known))
+
+
+def _identity(pid: int) -> str | None:
     if sys.platform == "linux":
         return _linux_identity(pid)
     elif sys.platform == "darwin":  # noqa: RET505 - mypy knows a platform's branch only so
@@ -26,10 +36,10 @@ def identity(pid: int) -> str | None:
         return _UNKNOWN if _answers(pid) else None
 
 
-def is_alive(pid: int, known: str) -> bool:
-    """True when the process that had `known` as its identity still runs."""
-    now = identity(pid)
-    return now is not None and (now == known or _UNKNOWN in (now, known))
+@functools.cache
+def _own_identity(pid: int) -> str | None:
+    """Of this process, whose start lies behind it; by its number, since a forked child has another."""
+    return _identity(pid)
 
 
 def _linux_identity(pid: int) -> str | None:

@@ -74,7 +74,6 @@ class _Taking:
 
     walk: Walk
     buffers: dict[str, str]
-    cache: StatCache
     files: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -110,13 +109,11 @@ class LocalSnapshotter:
         check_workspace(root)
         async with self._one_at_a_time:
             walk = await self._prepare(root)
-            cache = await self._executor.run(StatCache.load, self._data, str(walk.root))
-            taking = _Taking(walk, dict(buffers or {}), cache)
+            taking = _Taking(walk, dict(buffers or {}))
             try:
-                tree, dirty = await self._reported(taking, progress)
+                snapshot, dirty = await self._reported(taking, progress)
             finally:
                 taking.stop.set()
-        snapshot = self._store.commit(tree, [], "base", when=self._clock.now())
         left_out = tuple(sorted(walk.left_out, key=lambda item: item.path))
         return BaseSnapshot(snapshot, taking.files, left_out, dirty, tuple(sorted(walk.empty)))
 
@@ -145,10 +142,7 @@ class LocalSnapshotter:
             progress(taking.files)
 
     async def _prepare(self, given: Path) -> Walk:
-        root = Path(await self._executor.run(os.path.realpath, given))
-        home = Path(self._environment.get("HOME") or "/")
-        general = await self._executor.run(global_excludes, home, self._environment.get("XDG_CONFIG_HOME"))
-        repository = UserRepository.around(root)
+        root, general, repository = await self._executor.run(self._surveyed, given)
         tracked: dict[str, int] = {}
         if repository is not None:
             tracked = await self._tracked(repository)
@@ -176,11 +170,20 @@ class LocalSnapshotter:
 
     # --- in the worker thread ------------------------------------------------------------------
 
+    def _surveyed(self, given: Path) -> tuple[Path, bytes, UserRepository | None]:
+        """The real root, what the user ignores everywhere, and the repository around the root."""
+        root = Path(os.path.realpath(given))
+        home = Path(self._environment.get("HOME") or "/")
+        general = global_excludes(home, self._environment.get("XDG_CONFIG_HOME"))
+        return root, general, UserRepository.around(root)
+
     def _take(self, taking: _Taking) -> tuple[str, tuple[str, ...]]:
+        """The snapshot, and the paths whose content is a buffer's."""
         writing = SnapshotWriting(self._store)
-        now = StatCache.empty(taking.cache.root)
+        last = StatCache.load(self._data, str(taking.walk.root))
+        now = StatCache.empty(last.root)
         for folder, listed in taking.walk.folders():
-            before = taking.cache.folders.get(folder)
+            before = last.folders.get(folder)
             fresh = SeenFolder("", {})
             entries: dict[str, Entry] = {}
             for name, found in listed:
@@ -197,11 +200,11 @@ class LocalSnapshotter:
         taking.files = sum(map(len, writing.folders.values()))
         if taking.stop.is_set():
             raise _CancelledError
-        tree = writing.finish(taking.cache, now)
-        now.tree = tree
+        now.tree = writing.finish(last, now)
         surroundings_of(taking.walk).save(self._data)
-        now.save(self._data)
-        return tree, dirty
+        if now != last:
+            now.save(self._data)
+        return self._store.commit(now.tree, [], "base", when=self._clock.now()), dirty
 
     def _file(
         self,
