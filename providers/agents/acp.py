@@ -199,7 +199,8 @@ class _Work:
             await session.open(task, version=version)
             await self._emit(AgentEvent(kind="session", session=session.id))
             answer = await session.prompt(task.prompt)
-            usage = usage_of(answer.get("usage"), self._updates.cost_usd)
+            session.check_words(self._updates.summary)
+            usage = usage_of(answer, self._updates.cost_usd)
             if (
                 self._updates.told_cost and usage.input_tokens is None
             ):  # what was told held no tokens, and knew of none

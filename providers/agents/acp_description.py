@@ -27,10 +27,11 @@ class AcpDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     `environment` names variables (patterns) of the user's that it may have, beside the usual ones without secrets; `set`
     are variables that it gets. `modes` are session modes by preference: the first that it offers is set; without one, its own
-    default stays. `key_methods` says which of its ways to log in uses the key in a variable. `meta` goes with
+    default stays. `options` are values of its configuration options by their ids, set where they are offered. `key_methods` says which of its ways to log in uses the key in a variable. `meta` goes with
     `session/new` as `_meta`. `own_files`, `resumes`, `reports_cost`: see `AgentProvider`. Times in seconds: `start_s` for
-    each step before the prompt, `silence_s` between two messages during it, `limit_s` for the whole task. `install` and
-    `login` are mends; `minimum`: the oldest version that is used.
+    each step before the prompt, `silence_s` between two messages during it, `limit_s` for the whole task. `failures`
+    are patterns in what it says of a fault; `failed_text` is one in its words that means that it failed although it says that
+    its turn is over, as far as it used no tool. `install` and `login` are mends; `minimum`: the oldest version that is used.
     """
 
     command: tuple[str, ...]
@@ -41,6 +42,7 @@ class AcpDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     environment: tuple[str, ...] = ()
     set: dict[str, str] = {}
     modes: tuple[str, ...] = ()
+    options: dict[str, str] = {}
     key_methods: dict[str, str] = {}
     meta: dict[str, Any] = {}
     own_files: tuple[str, ...] = ()
@@ -53,6 +55,7 @@ class AcpDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     silence_s: float = 1_800.0
     limit_s: float = 7_200.0
     failures: tuple[FailureRule, ...] = ()
+    failed_text: str = ""
 
     @property
     def program(self) -> str:
@@ -113,9 +116,10 @@ def _problem(name: str, description: AcpDescription) -> str:
         return 'command must be a list of words, as ["my-agent", "--acp"]'
     if min(description.start_s, description.silence_s, description.limit_s) <= 0:
         return "start_s, silence_s and limit_s must be above 0"
-    for rule in description.failures:
+    patterns = [("failures.pattern", rule.pattern) for rule in description.failures]
+    for key, pattern in [*patterns, ("failed_text", description.failed_text)]:
         try:
-            re.compile(rule.pattern)
+            re.compile(pattern)
         except re.error as error:
-            return f"failures.pattern: {rule.pattern!r} is no regular expression: {error}"
+            return f"{key}: {pattern!r} is no regular expression: {error}"
     return ""

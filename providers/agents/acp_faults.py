@@ -35,14 +35,26 @@ def refused(
 ) -> errors.ProviderError:
     """An error that the agent answered a request with."""
     words = f"{error}{_detail(error.data)}"[:_SHOWN]
-    fault = fault_of(words, agent.failures)
-    if error.code == AUTH_REQUIRED or fault == "login":
+    if error.code == AUTH_REQUIRED:
         return login_wanted(name, agent, methods)
-    if fault is not None:
-        return failure(f"the ACP agent {name}", fault, words)
-    return errors.BadResponseError(
+    return _meaning(name, agent, words, methods) or errors.BadResponseError(
         f"the ACP agent {name} refused {step.removeprefix('to ')} with error {error.code}: {words}"
     )
+
+
+def failed(name: str, agent: AcpDescription, words: str, methods: Any) -> errors.ProviderError:
+    """It ended its turn with words that tell of a fault."""
+    words = words[-_SHOWN:]
+    return _meaning(name, agent, words, methods) or errors.BadResponseError(
+        f"the ACP agent {name} failed: {words}"
+    )
+
+
+def _meaning(name: str, agent: AcpDescription, words: str, methods: Any) -> errors.ProviderError | None:
+    fault = fault_of(words, agent.failures)
+    if fault == "login":
+        return login_wanted(name, agent, methods)
+    return None if fault is None else failure(f"the ACP agent {name}", fault, words)
 
 
 def wrong_version(name: str, version: Any) -> errors.ProviderError:

@@ -7,6 +7,7 @@ on asyncio, so the one thing that must outlive a cancellation, the prompt that i
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -106,11 +107,21 @@ class AcpSession:
     def id(self) -> str:
         return self._client.session
 
+    def check_words(self, words: str) -> None:
+        """Raises ProviderError for what an agent said in place of work, though it calls its turn ended."""
+        pattern = self._agent.failed_text
+        if pattern and not self._updates.used_tools and re.search(pattern, words, re.IGNORECASE):
+            raise acp_faults.failed(self._name, self._agent, words, self._methods)
+
     async def open(self, task: AgentTask, *, version: str) -> None:
         """Up to the prompt. Raises ProviderError."""
         await self._initialize(version)
         state = await self._resumed(task) if task.session else await self._new(task)
         await self._set_mode(state)
+        for name, value in self._agent.options.items():
+            option = next((each for each in _options(state) if each.get("id") == name), {})
+            if value in _values(option):
+                await self._set_option(option, value)
         if task.model:
             await self._set_model(state, task.model)
 
@@ -148,27 +159,31 @@ class AcpSession:
 
     async def _resumed(self, task: AgentTask) -> Mapping[str, Any]:
         """Raises SessionLostError when the agent cannot go on with a session, or not with this one."""
-        sessions = _table(self._abilities.get("sessionCapabilities"))
-        if isinstance(sessions.get("resume"), dict):
-            method, model = "session/resume", "ResumeSessionRequest"
-        elif self._abilities.get("loadSession") is True:
-            method, model = "session/load", "LoadSessionRequest"
-        else:
-            raise acp_faults.lost(self._name, "it keeps none")
+        ways: list[tuple[str, str]] = []
+        if isinstance(_table(self._abilities.get("sessionCapabilities")).get("resume"), dict):
+            ways.append(("session/resume", "ResumeSessionRequest"))
+        if self._abilities.get("loadSession") is True:
+            ways.append(("session/load", "LoadSessionRequest"))
+        why = "it keeps none"
         assert task.session is not None
-        params = self._sdk.params(
-            model, session_id=task.session, cwd=str(task.folder), mcp_servers=[], **self._meta()
-        )
         self._client.session = task.session
         self._updates.replay(on=True)
         try:
-            return await self._start(f"to `{method}`", method, params)
-        except errors.BadResponseError as error:
-            if self._stream.ended:
-                raise
-            raise acp_faults.lost(self._name, str(error)) from error
+            for method, model in ways:
+                params = self._sdk.params(
+                    model, session_id=task.session, cwd=str(task.folder), mcp_servers=[], **self._meta()
+                )
+                try:
+                    return await self._start(f"to `{method}`", method, params)
+                except (
+                    errors.BadResponseError
+                ) as error:  # one agent offers `resume` and then does not know it
+                    if self._stream.ended:
+                        raise
+                    why = str(error)
         finally:
             self._updates.replay(on=False)
+        raise acp_faults.lost(self._name, why)
 
     def _key_method(self) -> str | None:
         """The agent's way to log in with a key that it was given; no other is taken, since it would need a person."""
@@ -323,8 +338,11 @@ def _items(value: Any) -> list[Any]:
 
 def _option(state: Mapping[str, Any], category: str) -> Mapping[str, Any]:
     """The configuration option of a category, such as the model."""
-    options = [_table(option) for option in _items(state.get("configOptions"))]
-    return next((option for option in options if option.get("category") == category), {})
+    return next((option for option in _options(state) if option.get("category") == category), {})
+
+
+def _options(state: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [_table(option) for option in _items(state.get("configOptions"))]
 
 
 def _values(option: Mapping[str, Any]) -> list[str]:

@@ -84,6 +84,10 @@ class Updates:
         return max(0.0, self._cost - self._cost_before)
 
     @property
+    def used_tools(self) -> bool:
+        return bool(self._tools)
+
+    @property
     def told_cost(self) -> bool:
         """Whether a `usage` event went out."""
         return self._cost_told > 0
@@ -189,11 +193,14 @@ class Updates:
         return [AgentEvent(kind="usage", usage=Usage(cost_usd=new))]
 
 
-def usage_of(reported: Any, cost_usd: float | None) -> Usage:
-    """The usage in the answer to a prompt. ACP counts cached tokens beside the input; where the total tells that an agent
+def usage_of(answer: Mapping[str, Any], cost_usd: float | None) -> Usage:
+    """The usage in the answer to a prompt; one agent has it in its `_meta`. ACP counts cached tokens beside the input; where the total tells that an agent
     counts them within, they are not added again. Anything missing is unknown.
     """
-    said = reported if isinstance(reported, dict) else {}
+    reported = answer.get("usage")
+    if not isinstance(reported, dict):
+        return _quota(answer.get("_meta"), cost_usd)
+    said: Mapping[str, Any] = reported
     given, taken = token_count(said.get("inputTokens")), token_count(said.get("outputTokens"))
     read, written = token_count(said.get("cachedReadTokens")), token_count(said.get("cachedWriteTokens"))
     total, thought = token_count(said.get("totalTokens")), token_count(said.get("thoughtTokens"))
@@ -205,6 +212,17 @@ def usage_of(reported: Any, cost_usd: float | None) -> Usage:
         if not within:
             given += beside
     return Usage(given, taken, read, thought, cost_usd, written or 0)
+
+
+def _quota(meta: Any, cost_usd: float | None) -> Usage:
+    """As Gemini CLI tells it."""
+    found = meta
+    for name in ("quota", "token_count"):
+        found = found.get(name) if isinstance(found, dict) else None
+    said = found if isinstance(found, dict) else {}
+    return Usage(
+        token_count(said.get("input_tokens")), token_count(said.get("output_tokens")), None, None, cost_usd
+    )
 
 
 def text_of(value: Any) -> str:

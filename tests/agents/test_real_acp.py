@@ -191,3 +191,16 @@ def test_hostile_settings_of_a_workspace_take_no_key_out_and_start_nothing(name:
     assert looks(real.root) == before
     merged = next(event for event in done.events if event["type"] == "task_merged")
     assert merged["changed"] == ["greeting.txt"]
+
+
+REFUSED = {"error": {"message": "invalid x-api-key", "type": "authentication_error"}, "status": 401}
+
+
+@EACH
+def test_a_refused_key_is_a_login_that_is_wanted(name: str, tmp_path: Path) -> None:
+    real = Real(tmp_path, name)
+    with running([{"match": {}, "response": REFUSED}], tmp_path) as mock:
+        done = real.run(mock)
+    assert done.code == 1, done
+    assert "wants a login" in done.last["reasons"][0]
+    assert KEY not in done.out

@@ -95,6 +95,9 @@ def permitted(call: dict[str, Any]) -> bool:
 
 def turn(folder: Path, prompt: str) -> str:  # noqa: C901, PLR0912 - one branch for each way to misbehave
     note(prompt=prompt, folder=str(folder))
+    if words := SCRIPT.get("only_says"):
+        say(words)
+        return "end_turn"
     update("available_commands_update", availableCommands=[])
     update("agent_thought_chunk", content={"type": "text", "text": "I think."})
     say("I begin. ")

@@ -221,6 +221,36 @@ async def test_a_session_is_gone_on_with_and_its_past_is_not_told_again(
     assert result.usage.cost_usd == 0.5
 
 
+async def test_a_session_is_loaded_where_resuming_is_offered_but_not_known(
+    stage: Stage, heard: Heard
+) -> None:
+    refusal = {"code": -32601, "message": "Method not found"}
+    result = await stage.run(
+        heard,
+        stage.task(session="s-1"),
+        abilities={"loadSession": True, "sessionCapabilities": {"resume": {}}},
+        refuses={"session/resume": refusal},
+    )
+    assert result.ok
+    assert stage.noted("resumed")["sessionId"] == "s-1"
+
+
+async def test_options_of_ours_are_set_where_they_are_offered(stage: Stage, heard: Heard) -> None:
+    values = [{"value": value, "name": value} for value in ("on", "off")]
+    option = {"id": "allow_all", "name": "Allow", "type": "select", "currentValue": "on", "options": values}
+    provider = stage.provider(
+        {"session": {"configOptions": [option]}}, options={"allow_all": "off", "other": "x"}
+    )
+    await provider.run(stage.task(), on_event=heard.on_event, ask=heard.ask)
+    assert stage.noted("params") == {"sessionId": "s-1", "configId": "allow_all", "value": "off"}
+
+
+async def test_usage_that_only_the_meta_of_an_answer_holds(stage: Stage, heard: Heard) -> None:
+    counts = {"quota": {"token_count": {"input_tokens": 120, "output_tokens": 9}}}
+    result = await stage.run(heard, answers={"session/prompt": {"stopReason": "end_turn", "_meta": counts}})
+    assert result.usage == Usage(120, 9, None, None, None)
+
+
 async def test_a_session_that_the_agent_has_lost(stage: Stage, heard: Heard) -> None:
     with pytest.raises(errors.SessionLostError, match="keeps none"):
         await stage.run(heard, stage.task(session="s-1"))

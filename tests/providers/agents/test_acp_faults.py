@@ -231,6 +231,28 @@ async def test_an_error_of_the_agent_is_mapped(
     assert details in str(caught.value) or "wants a login" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [("Error: no 401 here", errors.AuthenticationError), ("Error: odd", errors.BadResponseError)],
+)
+async def test_words_that_tell_of_a_fault_are_no_success(
+    stage: Stage, heard: Heard, words: str, kind: type[errors.ProviderError]
+) -> None:
+    provider = stage.provider({"only_says": words}, failed_text="^error: ")
+    with pytest.raises(kind):
+        await provider.run(stage.task(), on_event=heard.on_event, ask=heard.ask)
+    assert (
+        await stage.provider({"only_says": words}).run(stage.task(), on_event=heard.on_event, ask=heard.ask)
+    ).ok
+
+
+async def test_words_of_an_agent_that_worked_are_its_own(stage: Stage, heard: Heard) -> None:
+    result = await stage.provider({}, failed_text="done").run(
+        stage.task(), on_event=heard.on_event, ask=heard.ask
+    )
+    assert result.ok
+
+
 async def test_a_key_in_an_error_is_not_shown(stage: Stage, heard: Heard) -> None:
     refusal = {"code": -32603, "message": "refused very-secret-key"}
     provider = stage.provider(
