@@ -15,7 +15,8 @@ from orchestration.graph_model import TaskSpec
 from orchestration.run import RunState
 from server.commands.plan_file import read_plan, written_plan
 from server.terminal.following import last_lines
-from server.terminal.lines import BLANK, Line, line
+from server.terminal.inert import inert_lines
+from server.terminal.lines import BLANK, Line, line, wrapped
 from server.terminal.questions import ask, read_line
 from server.terminal.terminal import Terminal
 
@@ -48,22 +49,23 @@ def asker(
     return answer
 
 
-def plan_lines(tasks: tuple[TaskSpec, ...]) -> list[Line]:
+def plan_lines(tasks: tuple[TaskSpec, ...], columns: int) -> list[Line]:
+    """Everything that would be done: who agrees must have seen it whole."""
     lines: list[Line] = []
     for number, task in enumerate(tasks, 1):
         after = f"  after {', '.join(task.depends_on)}" if task.depends_on else ""
-        lines.append(
-            line(f"{number:3} ", (task.id, "bold"), f"  {task.title}", (f"  {task.role}{after}", "dim"))
-        )
-        lines += [line("      ", (text, "dim")) for text in last_lines(task.instructions)]
+        told = [line(f"{number:3} ", (task.id, "bold"), f"  {task.title}", (f"  {task.role}{after}", "dim"))]
+        told += [line("      ", (text, "dim")) for text in inert_lines(task.instructions)]
         if task.tests:
-            lines.append(line("      ", (f"tests: {', '.join(task.tests)}", "dim")))
+            told.append(line("      ", (f"tests: {', '.join(task.tests)}", "dim")))
+        for one in told:
+            lines += wrapped(one, columns, indent=6)
     return lines
 
 
 async def _decide_plan(engine: EngineFront, terminal: Terminal, state: RunState) -> None:
     tasks = state.proposed_plan
-    terminal.lines([BLANK, line(("The plan", "bold")), *plan_lines(tasks)])
+    terminal.lines([BLANK, line(("The plan", "bold")), *plan_lines(tasks, terminal.columns)])
     plan: tuple[TaskSpec, ...] | None = None
     while True:
         chosen = await ask(terminal, ("Carry it out?",), {"y": "yes", "n": "no", "e": "edit"})
@@ -72,7 +74,7 @@ async def _decide_plan(engine: EngineFront, terminal: Terminal, state: RunState)
         edited = await _edited(terminal, plan or tasks)
         if edited is not None:
             plan = edited
-            terminal.lines([BLANK, line(("The plan, edited", "bold")), *plan_lines(plan)])
+            terminal.lines([BLANK, line(("The plan, edited", "bold")), *plan_lines(plan, terminal.columns)])
     reply = await engine.submit(DecidePlan(run_id=state.run_id, accept=chosen == "y", plan=plan))
     if reply.error:
         terminal.remark("antiphon: ", reply.error)
