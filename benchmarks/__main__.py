@@ -5,6 +5,8 @@ import datetime as dt
 import importlib
 import sys
 import time
+import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -13,7 +15,7 @@ from benchmarks.outcome import Outcome
 from benchmarks.processes import REPOSITORY
 from benchmarks.report import Report, markdown, write
 
-NAMES = ("orchestration", "parallel", "server", "review", "snapshot", "diff", "journal")
+NAMES = ("orchestration", "parallel", "server", "review", "providers", "snapshot", "diff", "journal")
 JSON_FILE = REPOSITORY / "benchmarks" / "results" / "latest.json"
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 
@@ -39,15 +41,25 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    chosen = options()
-    names = chosen.names or list(NAMES)
-    began, load_before = time.monotonic(), machine.load()
-    outcomes = []
+def measure(names: Iterable[str], *, tiny: bool) -> tuple[list[Outcome], dict[str, str]]:
+    """What each benchmark found, and why each that failed did: one hides none of the others."""
+    outcomes, failures = [], {}
     for name in names:
-        module = benchmark(name)
         sys.stderr.write(f"{name} …\n")
-        outcomes.append(module.run(module.TINY if chosen.tiny else module.FULL))
+        try:
+            module = benchmark(name)
+            outcomes.append(module.run(module.TINY if tiny else module.FULL))
+        except Exception as fault:  # noqa: BLE001 - whatever it is, the others run, and it is reported
+            traceback.print_exc()
+            failures[name] = str(fault) or type(fault).__name__
+    return outcomes, failures
+
+
+def main() -> int:
+    """0 when every benchmark ran, whatever it found; 1 when one failed."""
+    chosen = options()
+    began, load_before = time.monotonic(), machine.load()
+    outcomes, failures = measure(chosen.names or NAMES, tiny=chosen.tiny)
     report = Report(
         date=dt.datetime.now(dt.UTC).date().isoformat(),
         commit=machine.commit(),
@@ -57,6 +69,7 @@ def main() -> None:
         versions=machine.versions(),
         load=(load_before, machine.load()),
         outcomes=tuple(outcomes),
+        failures=failures,
     )
     print(markdown(report))
     whole = not chosen.names and not chosen.tiny
@@ -64,7 +77,8 @@ def main() -> None:
         write(report, chosen.json, None)
     elif whole:
         write(report, JSON_FILE, PAGE)
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -10,7 +10,17 @@ from pathlib import Path
 
 from benchmarks.processes import REPOSITORY
 
-_PACKAGES = ("anyio", "apsw", "httpx2", "langgraph", "langgraph-checkpoint-sqlite", "pygit2", "pygls")
+_PACKAGES = (
+    "anthropic",
+    "anyio",
+    "apsw",
+    "httpx2",
+    "langgraph",
+    "langgraph-checkpoint-sqlite",
+    "openai",
+    "pygit2",
+    "pygls",
+)
 
 
 def machine() -> dict[str, str]:

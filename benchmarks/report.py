@@ -1,8 +1,8 @@
 """Writes outcomes down: JSON for machines, and Markdown between two markers of `docs/benchmarks.md` for people."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ END = "<!-- benchmarks: end -->"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`load` is the load average before and after: above the bench's own 1 to 2, something else was at work."""
+    """`load` is the load average before and after: above the bench's own 1 to 2, something else was at work.
+    `failures`: why a benchmark has no outcome, by its name.
+    """
 
     date: str
     commit: str
@@ -24,6 +26,7 @@ class Report:
     versions: dict[str, str]
     load: tuple[float | None, float | None]
     outcomes: tuple[Outcome, ...]
+    failures: Mapping[str, str] = field(default_factory=dict)
 
     def as_object(self) -> dict[str, Any]:
         value = asdict(self)
@@ -61,6 +64,7 @@ def markdown(report: Report) -> str:
         "",
         f"Machine: {machine}. Packages: {packages}. Load average before and after: {before} and {after}.",
         "",
+        *_failed(report.failures),
         "### Targets",
         "",
         *_targets(report.outcomes),
@@ -72,6 +76,13 @@ def markdown(report: Report) -> str:
         if outcome.notes:
             lines += ["", *(f"- {note}" for note in outcome.notes)]
     return "\n".join(lines)
+
+
+def _failed(failures: Mapping[str, str]) -> list[str]:
+    if not failures:
+        return []
+    lines = [f"- **{name}** failed: {_text(reason.splitlines()[0])}" for name, reason in failures.items()]
+    return ["Missing below, since they failed:", "", *lines, ""]
 
 
 def _targets(outcomes: Iterable[Outcome]) -> list[str]:

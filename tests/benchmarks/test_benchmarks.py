@@ -2,13 +2,13 @@
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.__main__ import NAMES, PAGE, benchmark
+from benchmarks.__main__ import NAMES, PAGE, benchmark, measure
 from benchmarks.outcome import Outcome, Table, Target, median_ratio, percentile
 from benchmarks.report import BEGIN, END, Report, markdown, placed, write
 
@@ -66,6 +66,16 @@ def test_a_report_shows_targets_met_and_missed() -> None:
     assert "| Made up | share | ≥ 25.0 % | 30.0 % | yes |" in text
     assert "| a\\|b | 1,234 |" in text
     assert "- A note." in text
+
+
+def test_a_benchmark_that_fails_hides_no_other(capfd: pytest.CaptureFixture[str]) -> None:
+    outcomes, failures = measure(["missing", "diff"], tiny=True)
+    assert [outcome.name for outcome in outcomes] == ["diff"]
+    assert failures == {"missing": "No module named 'benchmarks.missing'"}
+    assert "ModuleNotFoundError" in capfd.readouterr().err
+    text = markdown(replace(report_of(*outcomes), failures=failures))
+    assert "- **missing** failed: No module named 'benchmarks.missing'" in text
+    assert "### Diff" in text
 
 
 def test_a_report_is_written_between_the_markers(tmp_path: Path) -> None:
