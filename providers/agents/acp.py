@@ -9,11 +9,12 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
+import msgspec
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from providers import errors
 from providers.agents import acp_faults
-from providers.agents.acp_client import AcpClient
+from providers.agents.acp_client import AcpClient, Patience
 from providers.agents.acp_description import PREFIX, AcpDescription, variables_of
 from providers.agents.acp_session import AcpSession, Grace, Sdk, load_sdk
 from providers.agents.acp_stream import AgentStream, Tail
@@ -25,6 +26,7 @@ from providers.base import (
     AgentTask,
     AskPermission,
     OnAgentEvent,
+    PermissionRequest,
     ProcessPort,
     ProviderProcess,
 )
@@ -105,6 +107,10 @@ class AcpProvider:
         async def tell(event: AgentEvent) -> None:
             await on_event(redaction.event(event))
 
+        async def put(request: PermissionRequest) -> bool:
+            return await ask(msgspec.structs.replace(request, subject=redaction.text(request.subject)))
+
+        patience = Patience(self._agent.limit_s)
         try:
             process = await self._processes.start(
                 self._argv,
@@ -117,9 +123,9 @@ class AcpProvider:
         except Exception as error:
             raise acp_faults.missing(self._name, self._agent, error) from error
         try:
-            work = _Work(self._name, self._agent, sdk, process, self._grace, variables)
-            with anyio.move_on_after(self._agent.limit_s):
-                return redaction.result(await work.carry_out(task, tell, ask, version=self._version))
+            work = _Work(self._name, self._agent, sdk, process, self._grace, variables, patience)
+            with patience.scope:
+                return redaction.result(await work.carry_out(task, tell, put, version=self._version))
             raise acp_faults.too_long(self._name, self._agent.limit_s)
         except BaseExceptionGroup as group:  # tasks beside the conversation are not the caller's business
             fault = _first(group)
@@ -145,7 +151,9 @@ class _Work:
         process: ProviderProcess,
         grace: Grace,
         variables: Mapping[str, str],
+        patience: Patience,
     ) -> None:
+        self._patience = patience
         self._name = name
         self._agent = agent
         self._sdk = sdk
@@ -170,6 +178,7 @@ class _Work:
                     emit=self._emit,
                     ask=ask,
                     group=beside,
+                    patience=self._patience,
                     refuse=self._sdk.error,
                 )
                 stream = AgentStream(self._process, on_update=client.update)
@@ -198,6 +207,10 @@ class _Work:
         try:
             await session.open(task, version=version)
             await self._emit(AgentEvent(kind="session", session=session.id))
+            if session.used_key:
+                await self._emit(
+                    AgentEvent(kind="remark", text=f"it wanted a login: {session.used_key} was used")
+                )
             answer = await session.prompt(task.prompt)
             session.check_words(self._updates.summary)
             usage = usage_of(answer, self._updates.cost_usd)

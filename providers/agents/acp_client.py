@@ -5,6 +5,7 @@ person are declined. Questions are put in tasks of the caller's group, so that a
 """
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -25,6 +26,24 @@ logger = logging.getLogger(__name__)
 MOST_OPEN_QUESTIONS = 64
 
 
+class Patience:
+    """A time limit that stands still while a person is asked. `scope` is cancelled when it is over."""
+
+    def __init__(self, seconds: float) -> None:
+        self.scope = anyio.CancelScope(deadline=anyio.current_time() + seconds)
+        self._left: float | None = None
+
+    def stop(self) -> None:
+        if self._left is None:
+            self._left = self.scope.deadline - anyio.current_time()
+            self.scope.deadline = math.inf
+
+    def go_on(self) -> None:
+        if self._left is not None:
+            self.scope.deadline = anyio.current_time() + self._left
+            self._left = None
+
+
 class AcpClient:
     """`answer` is the handler of an SDK `Connection`. `refuse` makes the SDK's error from a code, a message and data."""
 
@@ -37,6 +56,7 @@ class AcpClient:
         emit: Callable[[AgentEvent], Awaitable[None]],
         ask: AskPermission,
         group: TaskGroup,
+        patience: Patience,
         refuse: "Callable[[int, str, Any], RequestError]",
     ) -> None:
         self._agent = agent
@@ -45,6 +65,7 @@ class AcpClient:
         self._emit = emit
         self._ask = ask
         self._group = group
+        self._patience = patience
         self._refuse = refuse
         self._cancelled = anyio.Event()
         self._open = 0
@@ -125,6 +146,7 @@ class AcpClient:
             done.set()
 
         self._open += 1
+        self._patience.stop()
         self._group.start_soon(put)
         try:
             async with anyio.create_task_group() as waiting:
@@ -133,6 +155,8 @@ class AcpClient:
                 waiting.cancel_scope.cancel()
         finally:
             self._open -= 1
+            if not self._open:
+                self._patience.go_on()
         return said[0] if said and not self._cancelled.is_set() else None
 
     async def _decline(self, given: dict[str, Any]) -> dict[str, Any]:

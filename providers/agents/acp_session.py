@@ -71,7 +71,8 @@ def _load() -> Sdk:
 
 
 class AcpSession:
-    """`variables` are the agent's own, `said` gives the end of its standard error. A silence is noticed within twice the
+    """`variables` are the agent's own, `said` gives the end of its standard error. `used_key` names the variable of the key
+    that it was told to log in with, if it was. A silence is noticed within twice the
     time that is allowed.
     """
 
@@ -102,6 +103,7 @@ class AcpSession:
         self._abilities: Mapping[str, Any] = {}
         self._methods: Any = None
         self.about = ""
+        self.used_key = ""
 
     @property
     def id(self) -> str:
@@ -142,14 +144,15 @@ class AcpSession:
 
     async def _new(self, task: AgentTask) -> Mapping[str, Any]:
         params = self._sdk.params("NewSessionRequest", cwd=str(task.folder), mcp_servers=[], **self._meta())
-        step = "to `session/new`"
-        method = self._key_method()
+        step, method = "to `session/new`", self._key_method()
         try:
             answer = await self._start(step, "session/new", params)
         except errors.AuthenticationError:
             if method is None:
                 raise
-            await self._start("to `authenticate`", "authenticate", {"methodId": method})
+            variable, way = method
+            await self._start("to `authenticate`", "authenticate", {"methodId": way})
+            self.used_key = variable
             answer = await self._start(step, "session/new", params)
         session = answer.get("sessionId")
         if not isinstance(session, str) or not session:
@@ -185,13 +188,13 @@ class AcpSession:
             self._updates.replay(on=False)
         raise acp_faults.lost(self._name, why)
 
-    def _key_method(self) -> str | None:
-        """The agent's way to log in with a key that it was given; no other is taken, since it would need a person."""
+    def _key_method(self) -> tuple[str, str] | None:
+        """The variable of a key that it was given, and its way to log in with it; no other way is taken, since that would
+        need a person.
+        """
         offered = {text_of(_table(method).get("id")) for method in _items(self._methods)}
-        names = [
-            self._agent.key_methods[name] for name in self._agent.key_methods if self._variables.get(name)
-        ]
-        return next((name for name in names if name in offered), None)
+        ways = self._agent.key_methods.items()
+        return next((way for way in ways if self._variables.get(way[0]) and way[1] in offered), None)
 
     def _meta(self) -> dict[str, Any]:
         return {"field_meta": dict(self._agent.meta)} if self._agent.meta else {}

@@ -22,7 +22,7 @@ MOST_TOOLS = 10_000
 _OVER = frozenset({"completed", "failed"})
 _LOOKS = frozenset({"fetch", "read", "search", "think"})  # what such a call leaves the files as they were
 _SILENT = frozenset({
-    "available_commands_update", "config_option_update", "current_mode_update", "plan", "plan_removed",
+    "available_commands_update", "config_option_update", "plan", "plan_removed",
     "plan_update", "session_info_update", "user_message_chunk",
 })  # fmt: skip
 
@@ -116,6 +116,9 @@ class Updates:
                 return self._chunk("thought", update.get("content"))
             case "tool_call" | "tool_call_update":
                 return self.tool(update)[1]
+            case "current_mode_update":
+                mode = text_of(update.get("currentModeId"))[:LONGEST_TITLE]
+                return [AgentEvent(kind="remark", text=f"its mode is now {mode}")]
             case _:
                 if name not in _SILENT:
                     self.unknown[text_of(name)[:80] or "(no name)"] += 1

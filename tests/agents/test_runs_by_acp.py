@@ -158,6 +158,15 @@ def test_an_untrusted_workspace_starts_nothing(agent: AcpAgent) -> None:
     assert agent.notes() == []
 
 
+def test_doctor_shows_it(agent: AcpAgent) -> None:
+    agent.does()
+    found = agent.antiphon("doctor", "--json", "--workspace", agent.root).last
+    checks = {check["name"]: check for check in found["checks"]}
+    assert sys.executable in checks["agent acp/tester"]["detail"]
+    assert "acp/gemini" in checks["agents"]["detail"] or "agent acp/gemini" in checks
+    assert agent.notes() == []
+
+
 def test_an_interrupt_is_told_to_the_agent(agent: AcpAgent) -> None:
     agent.does(waits=True, forks=True)
     running = agent.started()

@@ -287,3 +287,29 @@ def test_bounded_output_keeps_head_and_tail(pieces: list[bytes]) -> None:
         assert (
             kept.value() == whole[:4] + b"\n[... %d bytes of output cut here ...]\n" % kept.cut + whole[-4:]
         )
+
+
+async def test_standard_error_can_be_read_beside_the_output(launcher: LocalLauncher, tmp_path: Path) -> None:
+    script = "head -c 300000 /dev/zero >&2; echo out; echo err >&2"
+    process = await launcher.start([SH, "-c", script], cwd=tmp_path, env={}, stderr=True)
+    read: dict[str, bytes] = {"out": b"", "err": b""}
+
+    async def drain(name: str) -> None:
+        async for piece in process.stdout() if name == "out" else process.stderr():
+            read[name] += piece
+
+    async with anyio.create_task_group() as group:
+        for name in read:
+            group.start_soon(drain, name)
+    assert await process.wait() == 0
+    assert process.errors() == b""
+    await process.kill()
+    assert (read["out"], read["err"]) == (b"out\n", b"\0" * 300_000 + b"err\n")
+
+
+async def test_standard_error_is_kept_where_nobody_reads_it(launcher: LocalLauncher, tmp_path: Path) -> None:
+    process = await launcher.start([SH, "-c", "echo err >&2"], cwd=tmp_path, env={})
+    await process.wait()
+    assert [piece async for piece in process.stderr()] == []
+    assert process.errors() == b"err\n"
+    await process.kill()

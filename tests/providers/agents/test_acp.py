@@ -352,6 +352,7 @@ async def test_a_key_that_it_was_given_is_kept_out_of_what_it_says(stage: Stage,
     heard.answer = False
     result = await provider.run(stage.task(), on_event=heard.on_event, ask=heard.ask)
     assert result.denied == ("curl -H [redacted]",)
+    assert heard.asked[0].subject == "curl -H [redacted]"
     assert "[redacted]" in result.summary
     assert "very-secret-key" not in repr((result, heard.events))
 
@@ -363,6 +364,7 @@ async def test_a_key_is_used_to_log_in_where_the_agent_wants_that(stage: Stage, 
     )
     result = await provider.run(stage.task(), on_event=heard.on_event, ask=heard.ask)
     assert result.ok
+    assert "AGENT_KEY was used" in heard.text("remark")
     assert stage.noted("params") == {"methodId": "web"}
     other = stage.provider(script, users={"AGENT_KEY": "k"}, environment=("AGENT_KEY",))
     with pytest.raises(errors.AuthenticationError, match="knows: Log in by browser"):

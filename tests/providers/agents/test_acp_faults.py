@@ -155,7 +155,7 @@ async def test_a_person_who_thinks_is_no_silence_of_the_agent(stage: Stage, hear
         await anyio.sleep(1.5)
         return True
 
-    provider = stage.provider({"command": "ls"}, silence_s=0.4, grace=Grace(0.2, 1))
+    provider = stage.provider({"command": "ls"}, silence_s=0.4, limit_s=1.4, grace=Grace(0.2, 1))
     result = await provider.run(stage.task(), on_event=heard.on_event, ask=slow)
     assert result.ok
 
