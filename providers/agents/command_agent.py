@@ -17,8 +17,9 @@ import msgspec
 
 from providers import errors
 from providers.agents.description import AgentDescription
-from providers.agents.event_rules import RuleReader
+from providers.agents.event_rules import RuleReader, Said
 from providers.agents.failing import failure, fault_of
+from providers.agents.line_rules import LineReader
 from providers.agents.printed_lines import LineSplitter, plain
 from providers.base import (
     AgentEvent,
@@ -132,9 +133,10 @@ class CommandAgent:
 
     def _shown_prompt(self, task: AgentTask) -> str:
         """As an argument it must fit one; a longer one is in a file that it is told to read."""
-        if self._description.prompt == "stdin":
+        how = self._description.prompt
+        if how == "stdin":
             return ""
-        if len(task.prompt.encode()) < _ARGUMENT_BYTES:
+        if how == "argument" and len(task.prompt.encode()) < _ARGUMENT_BYTES:
             return task.prompt
         file = task.scratch / "task.md"
         file.write_text(task.prompt, encoding="utf-8")
@@ -248,6 +250,7 @@ class _Reading:
         self._on_event = on_event
         self._secrets = secrets
         self._rules = RuleReader(description.events)
+        self._patterns = LineReader(description.lines)
         self._stray = ""
         self._lines = 0
 
@@ -282,6 +285,10 @@ class _Reading:
         self._lines += bool(text.strip())
         self._rules.said.last_text = (self._rules.said.last_text + text + "\n")[-_STRAY_KEPT:]
         self._look_whether_stuck(text)
+        for event in self._patterns.read(text):
+            await self._on_event(self._redacted(event))
+        said, found = self._rules.said, self._patterns
+        said.failure, said.session, said.denied = found.failure, found.session, found.denied
         await self._on_event(self._redacted(AgentEvent(kind="text", text=text + "\n")))
 
     def _keep_stray(self, line: bytes) -> None:
@@ -304,7 +311,7 @@ class _Reading:
             self._check_whole()
             return AgentResult(
                 ok=True,
-                summary=self._redact(said.summary or said.last_text).strip(),
+                summary=self._summary(said),
                 usage=UNKNOWN if said.usage is None else said.usage,
                 session=said.session or None,
                 denied=tuple(map(self._redact, said.denied)),
@@ -321,6 +328,11 @@ class _Reading:
             session=said.session or None,
             denied=tuple(map(self._redact, said.denied)),
         )
+
+    def _summary(self, said: Said) -> str:
+        if self._description.output == "text":
+            return self._shown(said.last_text)
+        return self._redact(said.summary or said.last_text).strip()
 
     def _check_whole(self) -> None:
         if self.too_long:

@@ -16,6 +16,7 @@ import msgspec
 from providers.errors import ProviderConfigurationError
 
 _BUILTIN = Path(__file__).with_name("builtin")
+_GROUPS = frozenset({"input", "output", "cost", "session", "tool", "subject", "denied", "failure"})
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 Fault = Literal["login", "quota", "rate_limit", "overloaded", "context", "model", "session", "configuration"]
@@ -65,6 +66,16 @@ class EventRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     key: str = ""
 
 
+class LineRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A pattern for lines of an agent that prints text. Its named groups say what was found: `input`, `output` (tokens,
+    as `2.1k` too), `cost` (USD), `session`, `tool` and `subject`, `denied`, `failure`. `tool` names the tool where no
+    group does.
+    """
+
+    pattern: str
+    tool: str = "tool"
+
+
 class FailureRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A pattern (regular expression, letter case ignored) in what a failed agent said, and what it means."""
 
@@ -77,7 +88,8 @@ class AgentDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     `argv` follows `program`. In it `{prompt}`, `{folder}` and `{scratch}` are filled in; an element that is just
     `{model}` or `{session}` gives way to the list of that name, which holds `{model}` or `{session}` and is left
-    out when there is none. With `prompt = "stdin"` the prompt is written to standard input.
+    out when there is none. With `prompt = "stdin"` the prompt is written to standard input, with `"file"` to
+    `{scratch}/task.md`.
 
     `environment` names variables (patterns) of the user's that it may have, beside the usual ones without secrets;
     `set` are variables that it gets, with the same fields filled in. `own_files`: see `AgentProvider`. Times in
@@ -91,7 +103,7 @@ class AgentDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     argv: tuple[str, ...]
     title: str = ""
     install: str = ""
-    prompt: Literal["argument", "stdin"] = "argument"
+    prompt: Literal["argument", "stdin", "file"] = "argument"
     output: Literal["jsonl", "text"] = "jsonl"
     model: tuple[str, ...] = ()
     session: tuple[str, ...] = ()
@@ -109,6 +121,7 @@ class AgentDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     stuck: str = ""
     exit_codes: dict[str, Fault] = {}
     events: tuple[EventRule, ...] = ()
+    lines: tuple[LineRule, ...] = ()
     failures: tuple[FailureRule, ...] = ()
 
 
@@ -173,6 +186,7 @@ def _problem(description: AgentDescription) -> str:
         if rule.kind == "usage" and rule.scope == "keyed" and not rule.key:
             return "a usage rule of scope `keyed` needs a `key`"
     patterns = [(rule.pattern, "failures.pattern") for rule in description.failures]
+    patterns += [(line.pattern, "lines.pattern") for line in description.lines]
     conditions = [
         part for rule in description.events for part in (rule.when, rule.where, rule.failed, rule.error)
     ]
@@ -187,4 +201,9 @@ def _problem(description: AgentDescription) -> str:
             re.compile(pattern)
         except re.error as error:
             return f"{key}: {pattern!r} is no regular expression: {error}"
+    for line in description.lines:
+        names = re.compile(line.pattern).groupindex.keys()
+        if not names or names - _GROUPS:
+            known = ", ".join(sorted(_GROUPS))
+            return f"lines.pattern: {line.pattern!r} must name what it finds, with groups among {known}"
     return ""
