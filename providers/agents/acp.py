@@ -51,7 +51,6 @@ class AcpProvider:
     """
 
     form = "acp"
-    auto = True  # it asks before it acts
 
     def __init__(
         self,
@@ -88,6 +87,10 @@ class AcpProvider:
     @property
     def reports_cost(self) -> bool:
         return self._agent.reports_cost
+
+    @property
+    def auto(self) -> bool:
+        return self._agent.auto
 
     @property
     def resumes(self) -> bool:

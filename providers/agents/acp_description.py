@@ -28,7 +28,8 @@ class AcpDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     `environment` names variables (patterns) of the user's that it may have, beside the usual ones without secrets; `set`
     are variables that it gets. `modes` are session modes by preference: the first that it offers is set; without one, its own
     default stays. `options` are values of its configuration options by their ids, set where they are offered. `key_methods` says which of its ways to log in uses the key in a variable. `meta` goes with
-    `session/new` as `_meta`. `own_files`, `resumes`, `reports_cost`: see `AgentProvider`. Times in seconds: `start_s` for
+    `session/new` as `_meta`. `own_files`, `resumes`, `reports_cost`, `auto` (false for one that acts without
+    asking): see `AgentProvider`. Times in seconds: `start_s` for
     each step before the prompt, `silence_s` between two messages during it, `limit_s` for the whole task. `failures`
     are patterns in what it says of a fault; `failed_text` is one in its words that means that it failed although it says that
     its turn is over, as far as it used no tool. `install` and `login` are mends; `minimum`: the oldest version that is used.
@@ -48,6 +49,7 @@ class AcpDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     own_files: tuple[str, ...] = ()
     resumes: bool = False
     reports_cost: bool = False
+    auto: bool = True
     version: tuple[str, ...] = ("--version",)
     version_s: float = 20.0
     minimum: str = ""

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from orchestration.journal.data_dir import workspace_home
+from providers.agents.acp_description import load_acp
 from tests.agents.clis import installed
 from tests.agents.real_clis import JOB, REAL
 from tests.e2e.command_line import PROGRAM, Antiphon, Finished
@@ -22,54 +25,34 @@ USAGE = {
 @dataclass(frozen=True, slots=True)
 class RealAcp:
     """`package` of `clis`, `like` the CLI whose settings and tools it has, `shell` its tool that runs a command, with the
-    arguments for one that needs a person's word, `words` after its program, `model` an id that its own default is not.
+    arguments for one that needs a person's word, `model` an id that its own default is not.
     """
 
     package: str
     like: str
     shell: str
     command: Mapping[str, Any]
-    words: tuple[str, ...] = ()
     model: str = ""
 
 
 OUTSIDE = "touch made-by-command > log"
+TOUCH = {"command": OUTSIDE, "description": "Touches a file"}
+ESCALATED = {"cmd": OUTSIDE, "sandbox_permissions": "require_escalated", "justification": "I want it"}
 AGENTS = {
-    "claude": RealAcp(
-        "claude-agent-acp", "claude-code", "Bash", {"command": OUTSIDE, "description": "Touches a file"}
-    ),
-    "codex": RealAcp(
-        "codex-acp",
-        "codex",
-        "exec_command",
-        {"cmd": OUTSIDE, "sandbox_permissions": "require_escalated", "justification": "I want it"},
-    ),
-    "opencode": RealAcp(
-        "opencode", "opencode", "bash", {"command": OUTSIDE, "description": "Touches a file"}, ("acp",)
-    ),
+    "claude": RealAcp("claude-agent-acp", "claude-code", "Bash", TOUCH),
+    "codex": RealAcp("codex-acp", "codex", "exec_command", ESCALATED),
+    "opencode": RealAcp("opencode", "opencode", "bash", TOUCH),
     "gemini": RealAcp(
-        "gemini-cli",
-        "gemini-cli",
-        "run_shell_command",
-        {"command": OUTSIDE},
-        ("--acp", "--skip-trust"),
-        "acp/gemini/gemini-2.5-pro",
+        "gemini-cli", "gemini-cli", "run_shell_command", {"command": OUTSIDE}, "acp/gemini/gemini-2.5-pro"
     ),
     "qwen": RealAcp(
-        "qwen-code",
-        "qwen-code",
-        "run_shell_command",
-        {"command": OUTSIDE, "is_background": False},
-        ("--acp",),
+        "qwen-code", "qwen-code", "run_shell_command", {"command": OUTSIDE, "is_background": False}
     ),
-    "copilot": RealAcp(
-        "copilot-cli",
-        "copilot-cli",
-        "bash",
-        {"command": OUTSIDE, "description": "Touches a file"},
-        ("--acp",),
-    ),
+    "copilot": RealAcp("copilot-cli", "copilot-cli", "bash", TOUCH),
 }
+
+
+DESCRIBED = {name: load_acp({}, "")[f"acp/{name}"] for name in AGENTS}
 
 
 class Real:
@@ -88,7 +71,10 @@ class Real:
         self.antiphon.environment()
         config = self.antiphon.home / ".config" / "antiphon" / "config.toml"
         config.parent.mkdir(parents=True)
-        command = json.dumps([str(self.program), *self.acp.words])
+        self.description = msgspec.structs.replace(
+            DESCRIBED[name], command=(str(self.program), *DESCRIBED[name].command[1:])
+        )
+        command = json.dumps(self.description.command)
         config.write_text(f'[agents.{name}]\nprotocol = "acp"\ncommand = {command}\n')
 
     def fixtures(self, *calls: dict[str, Any]) -> list[dict[str, Any]]:

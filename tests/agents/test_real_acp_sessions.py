@@ -5,18 +5,14 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from orchestration.edge import SystemClock
 from orchestration.workspace.local_launcher import LocalLauncher
 from providers.agents.acp import AcpProvider
-from providers.agents.acp_description import load_acp
-from tests.agents.real_acp import AGENTS, USAGE, Real, left_alive
+from tests.agents.real_acp import AGENTS, DESCRIBED, USAGE, Real, left_alive
 from tests.providers.agents.stage import Heard, Stage
 from tests.providers.aimock import running
-
-DESCRIBED = {name: load_acp({}, "")[f"acp/{name}"] for name in AGENTS}
 
 
 @pytest.fixture
@@ -57,7 +53,7 @@ async def test_a_session_is_gone_on_with(name: str, tmp_path: Path) -> None:
         )
         provider = AcpProvider(
             name,
-            msgspec.structs.replace(DESCRIBED[name], command=(str(real.program), *real.acp.words)),
+            real.description,
             str(real.program),
             processes=launcher,
             environment=real.antiphon.variables,

@@ -319,6 +319,25 @@ async def test_what_a_question_raises_ends_the_agent_and_passes_through(stage: S
         await stage.provider({"command": "ls"}).run(stage.task(), on_event=heard.on_event, ask=broken)
 
 
+async def test_ten_agents_at_once_are_told_apart(stage: Stage, tmp_path: Path) -> None:
+    results: dict[int, str] = {}
+
+    async def one(number: int) -> None:
+        folder = tmp_path / f"folder-{number}"
+        folder.mkdir()
+        heard = Heard()
+        provider = stage.provider({"text": f"{number}\n", "floods": 50})
+        result = await provider.run(stage.task(folder=folder), on_event=heard.on_event, ask=heard.ask)
+        assert result.ok
+        assert heard.text().count("I begin.") == 1
+        results[number] = (folder / "made.txt").read_text()
+
+    async with anyio.create_task_group() as group:
+        for number in range(10):
+            group.start_soon(one, number)
+    assert results == {number: f"{number}\n" for number in range(10)}
+
+
 async def test_many_words_arrive_in_order_however_slowly_they_are_taken(stage: Stage) -> None:
     heard = Heard()
 
