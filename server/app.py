@@ -121,19 +121,17 @@ async def open_ports(
         # What a killed predecessor left running, and nothing else.
         await executor.run(end_leftovers, stores.home / PROCESSES)
         side = editor or EditorSide(lambda: settings, None)
-        redaction = Redaction([*secret_values(environ), *settings.providers.secrets()])
+        redaction = Redaction(secret_values(environ))
 
         def key_found(key: str) -> None:
             redaction.add(key)
             hide(key)
 
-        build = partial(
-            build_registry,
-            environ=environ,
-            processes=stores.launcher,
-            editor_keys=side.keys,
-            key_found=key_found,
-        )
+        def build(now: Settings) -> Registry:
+            for secret in now.providers.secrets():
+                key_found(secret)
+            return build_registry(now, environ, stores.launcher, editor_keys=side.keys, key_found=key_found)
+
         providers = CurrentProviders(settings, build, side.settings)
         agents = external_agents(settings, environ, processes=stores.launcher, forbidden=(root,))
         stack.push_async_callback(agents.aclose)
