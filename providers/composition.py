@@ -15,6 +15,7 @@ from providers.breaker import BreakingProvider, CircuitBreaker
 from providers.calibration import CalibratingProvider, Calibration
 from providers.config import ProvidersConfig
 from providers.key_stores import KeyStore, StoredKey
+from providers.late_adapter import LateAdapter
 from providers.limits import FIRST_WINDOW, CallLimiter, LimitedProvider
 from providers.price_table import PriceTable
 from providers.pricing import PricedProvider
@@ -85,7 +86,9 @@ def compose(resolved: Resolved, around: Surroundings, *, profiles: Callable[[str
         tokens_per_minute=given.tokens_per_minute,
     )
     endpoint = make_endpoint(resolved, around, observe=_observer(limiter))
-    provider = adapter_for(resolved, endpoint, profiles)
+    provider: ModelProvider = LateAdapter(
+        resolved.id, lambda: adapter_for(resolved, endpoint, profiles), profiles
+    )
     if resolved.loopback and resolved.api == "openai":
         from providers.served_window import WindowReadingProvider
 

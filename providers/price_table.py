@@ -13,10 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
-import anyio.to_thread
 import msgspec
 
 from providers.base import ModelProfile, Prices
+from providers.loading import load
 from providers.usage import Usage
 
 _MODELS = Path(__file__).parent / "model_table" / "models.json"
@@ -48,7 +48,7 @@ class PriceTable:
         if not self._loaded:
             async with self._loading:
                 if not self._loaded:
-                    await anyio.to_thread.run_sync(self.load_now)
+                    await load(self.load_now)
 
     def load_now(self) -> None:
         """As `load`, for a program without an event loop. Without the package prices stay unknown."""

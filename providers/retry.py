@@ -5,7 +5,9 @@ that was streamed before a fault is thrown away: it was display only, and an ans
 What the thrown-away part cost is unknown, so it is counted (`Answer.discarded_attempts`), not guessed.
 """
 
+import importlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,6 +16,7 @@ from providers.base import ModelProfile, ModelProvider, OnDelta
 from providers.config import RetryPolicy
 from providers.errors import CircuitOpenError, OverloadedError, ProviderError, RateLimitError
 from providers.limits import SHOWN_FROM_S
+from providers.loading import load
 from providers.messages import Answer, Request, TextDelta
 from providers.retry_budget import RetryBudget, RetryBudgets
 
@@ -106,19 +109,20 @@ class _Repetition:
     async def run(
         self, request: Request, on_delta: OnDelta | None, sleep: Callable[[float], Awaitable[None]]
     ) -> Answer:
-        import tenacity
+        # 20 ms and more to import: not on the loop, and only for a run that meets a fault.
+        library = await load(partial(importlib.import_module, "tenacity"))
 
         def tell(state: "tenacity.RetryCallState") -> None:
             if on_delta is not None and state.upcoming_sleep >= SHOWN_FROM_S:
                 reason = WAITS.get(type(_fault(state)), "a fault to pass")
                 on_delta(TextDelta("", waiting=state.upcoming_sleep, reason=reason))
 
-        repeat = tenacity.AsyncRetrying(
+        repeat = library.AsyncRetrying(
             sleep=sleep,
             before_sleep=tell,
             stop=self._is_at_end,
             wait=self._wait,
-            retry=tenacity.retry_if_exception(_is_retryable),
+            retry=library.retry_if_exception(_is_retryable),
             reraise=True,
         )
         answer: Answer = await repeat(self._attempt, request, on_delta)

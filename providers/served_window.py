@@ -4,11 +4,15 @@ A local server serves what it was started with, not what the model could take, a
 word. Only OpenAI-compatible servers on loopback are asked; Ollama's own API has its own way.
 """
 
+import importlib
+from functools import partial
+
 import anyio
 import msgspec
 
 from providers.base import ModelProfile, ModelProvider, OnDelta
 from providers.http.endpoint import Endpoint
+from providers.loading import load
 from providers.messages import Answer, Request
 from providers.truncation import check_not_truncated
 
@@ -47,11 +51,10 @@ class WindowReadingProvider:
         if model not in self._windows:
             async with self._asking:
                 if model not in self._windows:
-                    from providers.http.listing import served_window
-
+                    listing = await load(partial(importlib.import_module, "providers.http.listing"))
                     found = None
                     with anyio.move_on_after(ASK_LIMIT_S):
-                        found = await served_window(self._endpoint, model)
+                        found = await listing.served_window(self._endpoint, model)
                     self._windows[model] = found
         return self._windows[model]
 

@@ -4,8 +4,11 @@ For `antiphon doctor` and `antiphon models`. Calls of a run are the registry's; 
 server is asked for a limited time. No key is in any result.
 """
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
@@ -13,8 +16,12 @@ import msgspec
 from providers import errors
 from providers.base import ModelProfile
 from providers.composition import Surroundings, make_endpoint
+from providers.loading import load
 from providers.scripts import script_names
 from providers.vendors import DEFAULT_SOURCES, VENDORS, Resolved, known_providers
+
+if TYPE_CHECKING:
+    from providers.http.listing import ListedModel
 
 LIST_WITHIN_S = 5.0
 
@@ -163,12 +170,11 @@ class Survey:
     async def _listed(self, name: str) -> list[UsableModel]:
         if name == "scripted":
             return [UsableModel(model_id, ModelProfile(), "script") for model_id in self._scripts()]
-        from providers.http.listing import list_models
-
         resolved = self._around.resolve(name)
+        listing = await load(partial(importlib.import_module, "providers.http.listing"))
         endpoint = make_endpoint(resolved, self._around)
         try:
-            listed = await list_models(endpoint, resolved.api)
+            listed: list[ListedModel] = await listing.list_models(endpoint, resolved.api)
         finally:
             await endpoint.aclose()
         return [

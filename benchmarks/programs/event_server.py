@@ -1,6 +1,6 @@
-"""A model server that only streams: `/single/…` one event a write, `/joined/…` all at once, `/paced/…` 20 a second.
+"""A model server that only streams: `/single/…` one event a write, `/joined/…` all at once, `/paced/…` at a rate.
 
-Arguments: events. Prints its origin, and ends with its input. Events hold about 20 characters of text.
+Arguments: events, and how many a second of those that are paced. Prints its origin, and ends with its input. Events hold about 20 characters of text.
 """
 
 import asyncio
@@ -46,7 +46,8 @@ def anthropic_events(count: int) -> list[bytes]:
 
 
 class Server:
-    def __init__(self, events: int) -> None:
+    def __init__(self, events: int, rate: float) -> None:
+        self._pause_s = 1 / rate
         self._streams = {"completions": openai_events(events), "messages": anthropic_events(events)}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -74,7 +75,7 @@ class Server:
         for event in () if path.startswith("/joined") else stream:
             stamped = event
             if path.startswith("/paced"):
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(self._pause_s)
                 stamped = event.replace(TEXT.encode(), f"{time.monotonic():20.9f}".encode())
             else:
                 await asyncio.sleep(0)
@@ -89,7 +90,7 @@ def _chunk(data: bytes) -> bytes:
 
 
 async def main() -> None:
-    server = await asyncio.start_server(Server(int(sys.argv[1])).serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(Server(int(sys.argv[1]), float(sys.argv[2])).serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     sys.stdout.write(f"http://127.0.0.1:{port}\n")
     sys.stdout.flush()

@@ -5,13 +5,13 @@ end of the system text, of the last message and of the message of the user befor
 the turn before has written. No connection is made here.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from providers.http.conversation import ToolNames, WireRules, fitted, leading_system, merged
+from providers.http.late_pattern import LatePattern
 from providers.http.wire_json import base64_of, encode_body, object_arguments, raw, token_count
 from providers.messages import Image, Message, Opaque, Part, Request, StopReason, Text, ToolCall, ToolResult
 from providers.usage import Usage
@@ -22,7 +22,7 @@ DEFAULT_MAX_TOKENS = 8192  # the API demands a limit; for a model whose own limi
 MOST_MAX_TOKENS = 32_000
 _MARK = {"type": "ephemeral"}
 _THINKING_TOKENS = {"low": 2048, "medium": 8192, "high": 16_384}
-_ALLOWED_LIMIT = re.compile(r"max_tokens: \d+ > (\d+)")
+_ALLOWED_LIMIT = LatePattern(r"max_tokens: \d+ > (\d+)")
 
 Form = Literal["vendor", "bedrock", "vertex"]
 VERSIONS = {"bedrock": "bedrock-2023-05-31", "vertex": "vertex-2023-10-16"}

@@ -11,14 +11,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
+import msgspec
+
 from providers.messages import Image, Message, Opaque, Part, Text, ToolCall, ToolResult, ToolSpec
 
 UNANSWERED = "This call was interrupted: it has no result, and whether it had an effect is not known."
 _DIGEST = 8
 
 
-@dataclass(frozen=True, slots=True)
-class WireRules:
+class WireRules(msgspec.Struct, frozen=True):
     """What one API takes. Ids and names consist of ASCII letters, digits and the characters of `id_extra` or
     `name_extra`, and are at most so long.
     """

@@ -7,26 +7,28 @@ Times are seconds from now, measured by the server's own clock where it sent a `
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
+
+from providers.http.late_pattern import LatePattern
 
 Headers = Sequence[tuple[bytes, bytes]]
 
-_DURATION = re.compile(
+_DURATION = LatePattern(
     r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
 )
-_IN_TEXT = re.compile(
+_IN_TEXT = LatePattern(
     r"(?:try again|retry|wait|available again)\b[^.\d]{0,30}?((?:\d+(?:\.\d+)?\s?(?:hours?|h|minutes?|min|ms|m|"
     r"seconds?|secs?|s)(?![a-z])\s?(?:and\s)?)+)",
     re.IGNORECASE,
 )
-_UNIT = re.compile(r"(\d+(?:\.\d+)?)\s?(ms|h|m|s)", re.IGNORECASE)
+_UNIT = LatePattern(r"(\d+(?:\.\d+)?)\s?(ms|h|m|s)", re.IGNORECASE)
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _EPOCH = 1_000_000_000  # a number of seconds beyond it is a date
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(msgspec.Struct, frozen=True):
     """What is left of one limit, and in how many seconds it is whole again. None: not said."""
 
     limit: int | None = None
@@ -34,8 +36,7 @@ class Allowance:
     reset_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Allowances:
+class Allowances(msgspec.Struct, frozen=True):
     requests: Allowance = Allowance()
     tokens: Allowance = Allowance()
 

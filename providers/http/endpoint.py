@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import anyio
-import anyio.to_thread
 
 from providers import errors
-from providers.config import TimeLimits, TlsFiles
 from providers.http.addresses import MODEL, check_base_url
 from providers.http.delays import Headers, header
 from providers.http.failures import Place
+from providers.loading import load
 
 if TYPE_CHECKING:
     import ssl
 
     # httpcore2 costs 100 ms to import: `_build` does it at the first call
     import httpcore2
+
+    from providers.config import TimeLimits, TlsFiles
 
 Observe = Callable[[int, Headers], None]
 
@@ -36,7 +37,7 @@ MAX_ERROR_BODY = 64 * 1024
 class CallTimer:
     """The time limits of one call as one cancel scope; `content()` moves the limit, `expired` says which passed."""
 
-    def __init__(self, limits: TimeLimits) -> None:
+    def __init__(self, limits: "TimeLimits") -> None:
         self._limits = limits
         self._now = asyncio.get_running_loop().time  # a tenth of the cost of anyio.current_time, per piece
         now = self._now()
@@ -149,10 +150,10 @@ class Endpoint:
         place: Place,
         *,
         headers: Mapping[str, str],
-        limits: TimeLimits,
+        limits: "TimeLimits",
         proxy: str | None = None,
         query: Mapping[str, str] | None = None,
-        tls: TlsFiles | None = None,
+        tls: "TlsFiles | None" = None,
         credential: Credential | None = None,
         observe: Observe | None = None,
     ) -> None:
@@ -298,7 +299,7 @@ class Endpoint:
     async def _built_pool(self) -> "httpcore2.AsyncConnectionPool":
         async with self._building:
             if self._pool is None:
-                self._pool = await anyio.to_thread.run_sync(self._build)
+                self._pool = await load(self._build)
             return self._pool
 
     def _build(self) -> "httpcore2.AsyncConnectionPool":

@@ -13,34 +13,35 @@ import msgspec
 
 from providers import errors
 from providers.http.delays import Headers, delay_in_body, header, reset_delay, retry_after
+from providers.http.late_pattern import LatePattern
 
 QUOTE_CHARACTERS = 300
 
-_CONTEXT = re.compile(
+_CONTEXT = LatePattern(
     r"context_length_exceeded|exceed_context_size|context (?:length|size|window)|maximum context|"
     r"prompt is too long|too many tokens|exceed(?:s)? context limit|input token count|context window|"
     r"request_too_large",
     re.IGNORECASE,
 )
 # Not the bare words "billing" or "quota": texts of passing limits send people to the billing page too.
-_QUOTA = re.compile(
+_QUOTA = LatePattern(
     r"insufficient[_ ](?:quota|balance|credit|funds)|exceeded your current quota|billing_|out of credits|"
     r"credit balance is too low|payment required|spend[_ ]limit",
     re.IGNORECASE,
 )
-_NO_MODEL = re.compile(
+_NO_MODEL = LatePattern(
     r"model_not_found|not_found_error model:|models?\b.*\b(?:not found|not exist|does not exist|not a valid|unknown)|not a valid model",
     re.IGNORECASE,
 )
-_FILTERED = re.compile(r"content_filter|content_policy|responsibleai", re.IGNORECASE)
-_BAD_KEY = re.compile(r"api_key_invalid|invalid_api_key|api key (?:not valid|expired)", re.IGNORECASE)
-_RATE = re.compile(r"rate[_ ]limit|\b429\b|resource_exhausted|throttl")
-_BUSY = re.compile(r"overloaded|server_error|api_error|unavailable|internal|\b50[023]\b")
-_LIMIT = re.compile(
+_FILTERED = LatePattern(r"content_filter|content_policy|responsibleai", re.IGNORECASE)
+_BAD_KEY = LatePattern(r"api_key_invalid|invalid_api_key|api key (?:not valid|expired)", re.IGNORECASE)
+_RATE = LatePattern(r"rate[_ ]limit|\b429\b|resource_exhausted|throttl")
+_BUSY = LatePattern(r"overloaded|server_error|api_error|unavailable|internal|\b50[023]\b")
+_LIMIT = LatePattern(
     r"(?:maximum context length is|context window of|n_ctx\D{1,6}|available context size \(|"
     r"tokens? >|\d \+ \d+ >|tokens allowed \()\s*(\d+)"
 )
-_REQUESTED = re.compile(
+_REQUESTED = LatePattern(
     r"(?:(?:requested|resulted in|request \()\s*(?:about )?|too long: |token count \()(\d+)"
 )
 
@@ -67,8 +68,7 @@ class Place:
         return line if len(line) <= QUOTE_CHARACTERS else line[:QUOTE_CHARACTERS] + "…"
 
 
-@dataclass(frozen=True, slots=True)
-class ServerError:
+class ServerError(msgspec.Struct, frozen=True):
     """An error object of any of the known shapes, flattened."""
 
     message: str = ""
@@ -211,7 +211,7 @@ def _refused_request(
     return errors.InvalidRequestError(at)
 
 
-def _count(given: Any, pattern: re.Pattern[str], message: str) -> int | None:
+def _count(given: Any, pattern: LatePattern, message: str) -> int | None:
     if isinstance(given, int):
         return given
     found = pattern.search(message)

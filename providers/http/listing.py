@@ -4,7 +4,6 @@ OpenAI-compatible servers (vLLM, LM Studio, gateways), llama.cpp's own propertie
 it elsewhere. A list that is asked for is a person's wish or a local server's first call, never a retry.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ import msgspec
 from providers import errors
 from providers.http.endpoint import MAX_ERROR_BODY, Endpoint
 from providers.http.failures import error_of_status, is_html
+from providers.http.late_pattern import LatePattern
 from providers.http.streamed_call import not_an_api
 from providers.http.wire_json import token_count
 
@@ -37,7 +37,7 @@ _WINDOWS = (  # fields of one listed model, the served window before what the mo
     "inputTokenLimit",
     "n_ctx",
 )
-_OTHER_WORK = re.compile(
+_OTHER_WORK = LatePattern(
     r"embed|^tts-|-tts\b|whisper|transcribe|dall-e|gpt-image|moderation|^sora|realtime|gpt-audio|^babbage-|^davinci-"
 )
 _OUTPUTS = ("max_output_tokens", "max_tokens", "max_completion_tokens", "outputTokenLimit")

@@ -13,6 +13,7 @@ import msgspec
 from providers import errors
 from providers.http.endpoint import MAX_ERROR_BODY, CallTimer, Endpoint, Reply
 from providers.http.failures import Place, decode_error, error_of_status, is_html
+from providers.http.late_pattern import LatePattern
 from providers.http.sse import Event
 from providers.messages import Answer
 
@@ -21,7 +22,7 @@ GRACE_FOR_USAGE_S = 5.0  # for the last event, once the answer itself is whole
 GRACE_FOR_THE_CONNECTION_S = 0.2
 MAX_WHOLE_BODY = 64 * 1024 * 1024  # bytes of an answer that comes as one JSON object
 
-_REFUSES_A_FIELD = re.compile(
+_REFUSES_A_FIELD = LatePattern(
     r"unsupported|not support|unrecogni|unknown|unexpected|extra|not permitted|not allowed|invalid param|"
     r"cannot find field|deprecated",
     re.IGNORECASE,
