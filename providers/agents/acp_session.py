@@ -6,8 +6,10 @@ on asyncio, so the one thing that must outlive a cancellation, the prompt that i
 
 import asyncio
 import contextlib
+import gc
 import logging
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -58,15 +60,25 @@ class Sdk:
 
 
 async def load_sdk() -> Sdk:
-    """In a worker thread: its 300 models take half a second to build, which stalls the loop by under 12 ms so."""
+    """In a worker thread: its 300 models take half a second to build."""
     return await anyio.to_thread.run_sync(_load)
 
 
 def _load() -> Sdk:
-    from acp import schema
-    from acp.connection import Connection
-    from acp.exceptions import RequestError
-
+    """The garbage collector would run over everything in between, and hold up the loop for 75 ms: it pauses, and what is
+    loaded is kept from it for good.
+    """
+    pauses = gc.isenabled() and "acp.schema" not in sys.modules
+    if pauses:
+        gc.disable()
+    try:
+        from acp import schema
+        from acp.connection import Connection
+        from acp.exceptions import RequestError
+    finally:
+        if pauses:
+            gc.freeze()
+            gc.enable()
     return Sdk(Connection, RequestError, schema)
 
 
