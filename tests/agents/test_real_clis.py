@@ -11,7 +11,7 @@ from tests.agents.clis import installed
 from tests.agents.conftest import looks
 from tests.agents.hostile import make_hostile, trap
 from tests.agents.real_clis import GREETING, JOB, KEY, REAL, RealCli
-from tests.e2e.command_line import Antiphon, Finished
+from tests.e2e.command_line import PROGRAM, Antiphon, Finished
 from tests.providers.aimock import Mock, running
 
 USAGE = {
@@ -59,7 +59,8 @@ class RealAgent:
             },
         ]
 
-    def run(self, mock: Mock, *more: str) -> Finished:
+    def words(self, mock: Mock) -> list[str | Path]:
+        """The command, once everything points at the mock."""
         self.cli.prepare(self.antiphon.home, mock.origin, self.program)
         self.antiphon.variables.update(self.cli.environment(mock.origin))
         words: list[str | Path] = [
@@ -71,7 +72,10 @@ class RealAgent:
             self.root,
             "--json",
         ]
-        return self.antiphon(*words, "--trust", "--approval", "auto", *more, timeout=120)
+        return [*words, "--trust", "--approval", "auto"]
+
+    def run(self, mock: Mock) -> Finished:
+        return self.antiphon(*self.words(mock), timeout=120)
 
 
 @CLIS
@@ -93,6 +97,7 @@ def test_an_edit_by_a_real_cli_is_a_hunk_that_is_accepted(name: str, tmp_path: P
     accepted = agent.antiphon("accept", "latest", "--all", "--workspace", agent.root)
     assert accepted.code == 0, accepted
     assert (agent.root / "greeting.txt").read_text() == GREETING
+    assert _alive(tmp_path) == []
 
 
 @CLIS
@@ -144,3 +149,48 @@ def test_a_refused_key_is_told_as_such(name: str, tmp_path: Path) -> None:
     assert "wants a login" in failed[0]["reason"], failed
     assert len(failed) == 1
     assert done.last["changes"]["files"] == 0
+
+
+@pytest.mark.parametrize("name", ["claude-code", "codex", "opencode", "gemini-cli", "qwen-code"])
+def test_a_killed_run_goes_on_in_the_session_that_it_had(name: str, tmp_path: Path) -> None:
+    agent = RealAgent(tmp_path, REAL[name])
+    first, last = agent.fixtures("greeting.txt")
+    never = {**last, "streamingProfile": {"ttft": 600_000}}
+    with running([first, never], tmp_path) as mock:
+        words = [PROGRAM, *agent.words(mock)]
+        with subprocess.Popen(
+            words,
+            env=agent.antiphon.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as run:
+            assert run.stdout is not None
+            seen = next((line for line in run.stdout if '"type":"tool_finished"' in line), "")
+            run.kill()
+        assert seen
+    resumed = tmp_path / "resumed"
+    resumed.mkdir()
+    goes_on = {**last, "match": {"userMessage": JOB}}
+    with running([goes_on], resumed) as mock:
+        agent.words(mock)
+        more = ("--trust", "--json", "--accept", "all")
+        done = agent.antiphon("resume", "latest", "--workspace", agent.root, *more, timeout=120)
+    assert done.code == 0, done
+    started = next(event for event in done.events if event["type"] == "agent_started")
+    assert started["session"]
+    assert started["attempt"] == 1
+    assert (agent.root / "greeting.txt").read_text() == GREETING
+    assert _alive(tmp_path) == []
+
+
+def _alive(home: Path) -> list[str]:
+    """Processes whose home is in that folder."""
+    found = []
+    for place in Path("/proc").iterdir():
+        try:
+            if place.name.isdigit() and f"HOME={home}".encode() in (place / "environ").read_bytes():
+                found.append((place / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
