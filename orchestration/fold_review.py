@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestration import events as ev
-from orchestration.run import DecisionState, RunState
+from orchestration.run import DecisionState, RunState, UndoState
 
 
 def _changes(state: RunState, event: ev.ChangesProposed, _time: float) -> None:
@@ -28,14 +28,18 @@ def _decision_applied(state: RunState, event: ev.DecisionApplied, _time: float) 
     if decision := state.decisions.get(event.decision_id):
         state.decisions[event.decision_id] = replace(decision, results=event.files, applied=True)
         return
-    undone = state.decisions.get(state.undos.get(event.decision_id, ""))
+    undo = state.undos.get(event.decision_id)
+    if undo is None:
+        return
+    state.undos[undo.undo_id] = replace(undo, applied=True)
+    undone = state.decisions.get(undo.decision_id)
     if undone and not any(result.outcome in {"conflict", "unknown"} for result in event.files):
         back = dict.fromkeys(undone.hunk_ids, len(state.decisions)) | dict(undone.back)
         state.decisions[undone.decision_id] = replace(undone, undone=True, back=back)
 
 
 def _undo(state: RunState, event: ev.UndoRecorded, _time: float) -> None:
-    state.undos[event.undo_id] = event.decision_id
+    state.undos[event.undo_id] = UndoState(event.undo_id, event.decision_id, event.files)
 
 
 def _file_noted(state: RunState, event: ev.FileNoted, _time: float) -> None:

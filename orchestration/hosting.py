@@ -102,7 +102,12 @@ class Hosts:
             return exists.run_id
         live = self._live_run(writer, RunState(run_id))
         live.take(*writer.created)
-        await writer.summarise(summary(live.state))
+        try:
+            await writer.summarise(summary(live.state))
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await writer.close()  # durable, but not taken up here: it can be resumed
+            raise
         self._host(live)
         return run_id
 
@@ -120,11 +125,13 @@ class Hosts:
         if options is None:
             raise UsageError(f"{command.run_id} has no options in its journal and cannot be resumed")
         self._check(options)
-        writer = await self._open(command.run_id)
-        live = self._live_run(writer, await self._states.read(command.run_id))
-        await live.record(
-            ev.RunOwned(epoch=writer.epoch, pid=self._ports.pid, resumed=True, options=command.options)
-        )
+        live, epoch = await self._taken(command.run_id)
+        owned = ev.RunOwned(epoch=epoch, pid=self._ports.pid, resumed=True, options=command.options)
+        try:
+            await live.record(owned)
+        except BaseException:
+            await live.close()  # what is not hosted is not held: it can be tried again, by others too
+            raise
         self._host(live)
 
     def _check(self, options: ev.RunOptions) -> None:
@@ -250,13 +257,22 @@ class Hosts:
                 hosted.returned = anyio.Event()
             return
         await self._states.read(run_id)
-        writer = await self._open(run_id)
-        live = self._live_run(writer, await self._states.read(run_id))
+        live, _ = await self._taken(run_id)
         try:
             yield live
         finally:
             with anyio.CancelScope(shield=True):
                 await live.close()
+
+    async def _taken(self, run_id: str) -> tuple[LiveRun, int]:
+        """The run as its owner, with the epoch. What cannot be read is not held."""
+        writer = await self._open(run_id)
+        try:
+            return self._live_run(writer, await self._states.read(run_id)), writer.epoch
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await writer.close()
+            raise
 
     async def _open(self, run_id: str) -> RunJournal:
         """Takes the run. Raises RunOwnedError when another process keeps it: one that is finished is held

@@ -40,6 +40,7 @@ class Lifecycle:
         self._options = options
         self._spending = Spending(options.budget, live.state.usage)
         self._began = ports.clock.monotonic()
+        self._left_out: tuple[str, ...] = ()
 
     async def carry_out(self) -> None:
         """Everything up to, but without, `run_finished`. Errors a user must see are raised."""
@@ -163,10 +164,10 @@ class Lifecycle:
         return self._live.state.tasks[spec.id].status == "merged"
 
     async def _propose_without_join(self, results: Results) -> None:
-        """The join of conflicting results failed: what one side made is still proposed."""
-        first = results.ends()[:1]
-        if first:
-            await propose_changes(self._ports, self._live, self._live.state.tasks[first[0]].snapshot)
+        """What joins without a conflict is still proposed, where conflicting results could not be joined."""
+        snapshot, self._left_out = await results.compatible()
+        if snapshot != self._live.state.base:
+            await propose_changes(self._ports, self._live, snapshot)
 
     async def _final_gates(self, final: str) -> Verdict:
         tree = self._ports.objects.tree_of(final)
@@ -191,7 +192,7 @@ class Lifecycle:
             if task.status not in ENDED
         ]
         await live.record(*open_tasks)
-        state, reasons = live.state, _reasons(live, failure)
+        state, reasons = live.state, _reasons(live, failure, self._left_out)
         counts = state.counts()
         merged, total = counts.get("merged", 0), len(state.tasks)
         end: ev.RunEnd = "completed" if total and merged == total else "partial" if merged else "failed"
@@ -211,12 +212,8 @@ class Lifecycle:
 
     async def _propose_what_there_is(self) -> None:
         """After a budget ran out: the results so far, where they join without conflict."""
-        if self._definitions is None:
-            return
-        results = Results(self._ports, self._live, self._definitions)
-        final = await results.final()
-        if isinstance(final, str) and self._live.state.base and final != self._live.state.base:
-            await propose_changes(self._ports, self._live, final)
+        if self._definitions is not None and self._live.state.base:
+            await self._propose_without_join(Results(self._ports, self._live, self._definitions))
 
 
 def _whole_goal(live: LiveRun) -> str:
@@ -224,7 +221,9 @@ def _whole_goal(live: LiveRun) -> str:
     return f"{live.state.goal}\n\nContext:\n{context}" if context else live.state.goal
 
 
-def _reasons(live: LiveRun, failure: AntiphonError | None) -> tuple[str, ...]:
+def _reasons(
+    live: LiveRun, failure: AntiphonError | None, left_out: tuple[str, ...]
+) -> tuple[str, ...]:
     """Why the exit code is not 0, one line each."""
     state = live.state
     reasons = [] if failure is None else [str(failure)]
@@ -236,6 +235,9 @@ def _reasons(live: LiveRun, failure: AntiphonError | None) -> tuple[str, ...]:
     skipped = sum(task.status == "skipped" for task in state.tasks.values())
     if skipped:
         reasons.append(f"{counted(skipped, 'task')} skipped because of that")
+    reasons += [
+        f"the work of {task_id} conflicts with the rest and is not in the change set" for task_id in left_out
+    ]
     unrun: dict[tuple[str, str], list[str]] = {}
     for task in state.tasks.values():
         for gate in task.gates if task.status == "merged" else ():

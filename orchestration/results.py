@@ -22,6 +22,7 @@ class Results:
         self._live = live
         self._definitions = definitions
         self._merged: dict[tuple[str, ...], Merge] = {}
+        self._given_out = 0
 
     async def start_of(self, spec: TaskSpec) -> str | TaskSpec:
         """The snapshot `spec` starts from, or the conflict task that has to come first."""
@@ -37,6 +38,38 @@ class Results:
         if joined.conflicts:
             return self._conflict_task(FINAL, joined, ends)
         return joined.snapshot
+
+    async def compatible(self) -> tuple[str, tuple[str, ...]]:
+        """The snapshot with every merged task in it that joins without a conflict, earlier ones first, and
+        the tasks whose work had to be left out of it.
+        """
+        inside: tuple[str, ...] = ()
+        left_out: list[str] = []
+        for task_id in self._earlier_first():
+            if (await self._join((*inside, task_id))).conflicts:
+                left_out.append(task_id)
+            else:
+                inside = (*inside, task_id)
+        return (await self._join(inside)).snapshot, tuple(left_out)
+
+    def _earlier_first(self) -> list[str]:
+        """Merged tasks, each after those that it builds on."""
+        tasks = self._live.state.tasks
+        merged = {
+            name: task.spec
+            for name, task in tasks.items()
+            if task.status == "merged" and task.spec.kind != "delegated"
+        }
+        ordered: dict[str, None] = {}
+        waiting = list(reversed(merged))
+        while waiting:
+            name = waiting[-1]
+            first = [need for need in self._needs(merged[name]) if need in merged and need not in ordered]
+            if first and name not in ordered:
+                waiting.extend(first)
+            else:
+                ordered[waiting.pop()] = None
+        return list(ordered)
 
     def ends(self) -> tuple[str, ...]:
         """Merged tasks that no other merged task builds on."""
@@ -65,7 +98,9 @@ class Results:
 
     def _conflict_task(self, parent: str, joined: Merge, needs: tuple[str, ...]) -> TaskSpec:
         paths = sorted({conflict.path for conflict in joined.conflicts})
-        number = 1 + sum(task.spec.kind == "conflict" for task in self._live.state.tasks.values())
+        recorded = sum(task.spec.kind == "conflict" for task in self._live.state.tasks.values())
+        # Two tasks may need a join at the same moment, before either is recorded.
+        number = self._given_out = 1 + max(recorded, self._given_out)
         first: Conflict = joined.conflicts[0]
         return TaskSpec(
             id=f"merge-{number}",

@@ -99,6 +99,16 @@ class DecisionState:
 
 
 @dataclass(frozen=True, slots=True)
+class UndoState:
+    """A decision being taken back; `applied` once its outcome is known."""
+
+    undo_id: str
+    decision_id: str
+    files: tuple[ev.FileIntent, ...]
+    applied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointState:
     """A state of the workspace that can be had back. `time`: Unix seconds. `outside`: a blob's digest; for the start
     of the run "", since the run itself knows what was left out.
@@ -179,7 +189,7 @@ class RunState:
     learned: dict[str, None] = field(default_factory=dict)
     changes: ev.ChangesProposed | None = None
     decisions: dict[str, DecisionState] = field(default_factory=dict)
-    undos: dict[str, str] = field(default_factory=dict)
+    undos: dict[str, UndoState] = field(default_factory=dict)
     checkpoints: dict[str, CheckpointState] = field(default_factory=dict)
     restores: dict[str, RestoreState] = field(default_factory=dict)
     cancelled: bool = False

@@ -53,6 +53,8 @@ class Contents:
                     if write.mode is not None and sunk.outcome not in FAILED:  # no buffer holds a mode
                         await self._ports.executor.run(self._ports.files.set_mode, write.path, write.mode)
                     results.append(ev.FileResult(path=write.path, outcome=sunk.outcome, detail=sunk.detail))
+                elif write.before == write.after and write.mode is None:
+                    results.append(ev.FileResult(path=write.path, outcome="unchanged"))
                 else:
                     await self._ports.executor.run(self._write, write)
                     results.append(ev.FileResult(path=write.path, outcome="written"))

@@ -264,19 +264,31 @@ class ReviewDesk:
         return _reply(state.run_id, decision_id, done, checkpoint_id)
 
     async def _settle(self, live: LiveRun) -> None:
-        """Decisions whose outcome a crash left unknown: what the files hold says whether they happened."""
-        for decision in [item for item in live.state.decisions.values() if not item.applied]:
-            held = await self._held(live.state, decision)
-            results = []
-            for intent in decision.files:
-                look = await self._contents.look(intent.path)
-                happened = intent.path in held or _digest(look.now) == intent.after
-                results.append(
-                    ev.FileResult(path=intent.path, outcome="saved" if look.saved else "seen")
-                    if happened
-                    else _conflict(intent.path, "interrupted before it was written; decide again")
-                )
-            await live.record(ev.DecisionApplied(decision_id=decision.decision_id, files=tuple(results)))
+        """Decisions and undos whose outcome a crash left unknown: what the files hold says whether they
+        happened.
+        """
+        state = live.state
+        for decision in [item for item in state.decisions.values() if not item.applied]:
+            held = await self._held(state, decision)
+            found = [await self._found(intent, held) for intent in decision.files]
+            await live.record(ev.DecisionApplied(decision_id=decision.decision_id, files=tuple(found)))
+        for undo in [item for item in state.undos.values() if not item.applied]:
+            found = [await self._found(intent, set()) for intent in undo.files]
+            await live.record(ev.DecisionApplied(decision_id=undo.undo_id, files=tuple(found)))
+
+    async def _found(self, intent: ev.FileIntent, held: set[str]) -> ev.FileResult:
+        """What the file says of a change that was interrupted."""
+        look = await self._contents.look(intent.path)
+        now = _digest(look.now)
+        if intent.path in held or now == intent.after:
+            outcome: ev.FileOutcome = "saved" if look.saved else "seen"
+            if intent.before == intent.after:
+                outcome = "unchanged"
+            return ev.FileResult(path=intent.path, outcome=outcome)
+        if now == intent.before:
+            return _conflict(intent.path, "interrupted before it was written; decide again")
+        detail = "interrupted, and the file was changed since; look at it and decide again"
+        return ev.FileResult(path=intent.path, outcome="unknown", detail=detail)
 
     async def _held(self, state: RunState, decision: DecisionState) -> set[str]:
         """The paths whose text holds all that the decision accepted there."""
