@@ -39,6 +39,9 @@ clis: $(VENV)/dev.done ## Install the coding CLIs that tests run, into a cache o
 properties: $(VENV)/dev.done ## The property tests of the review with 20,000 examples each (nightly; long)
 	ANTIPHON_EXAMPLES=20000 $(BIN)/python3 -m pytest -n 2 --timeout 7200 tests/review tests/orchestration/test_checkpoints_property.py
 
+simulate: $(VENV)/dev.done ## Many lives of the engine under crashes, SEEDS=FROM:TO (default 0:20000; minutes)
+	$(BIN)/python3 -m tests.simulation --seeds $(or $(SEEDS),0:20000)
+
 check: $(VENV)/dev.done ## Lint, format check, strict types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -68,4 +71,4 @@ lock: $(VENV)/dev.done ## Renew the lock files from pyproject.toml
 clean: ## Remove the environment and everything built
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup demo test clis properties check format schema bench pictures lock clean
+.PHONY: help setup demo test clis properties simulate check format schema bench pictures lock clean

@@ -29,10 +29,13 @@ class StartRun(_Command, frozen=True, kw_only=True, tag="start_run"):
 
 
 class ResumeRun(_Command, frozen=True, kw_only=True, tag="resume_run"):
-    """`options` None: those of the run."""
+    """`options` None: those of the run. `adopt` takes the run from a process that holds it but hangs: that one
+    writes nothing and starts nothing any more.
+    """
 
     run_id: str
     options: RunOptions | None = None
+    adopt: bool = False
 
 
 class CancelRun(_Command, frozen=True, kw_only=True, tag="cancel_run"):

@@ -24,7 +24,7 @@ from orchestration.checkpoints.taking import CheckpointTaker
 from orchestration.checkpoints.view import CheckpointDiff, CheckpointView
 from orchestration.commands import Command, Reply
 from orchestration.engine_ports import EnginePorts
-from orchestration.errors import AntiphonError, RunOwnedError, UsageError
+from orchestration.errors import AntiphonError, FencedError, RunOwnedError, UsageError
 from orchestration.events import Delta, Record, RunFinished
 from orchestration.hosting import Hosts
 from orchestration.journal.contract import RunSummary
@@ -218,7 +218,10 @@ class Engine:
         while True:
             items: list[tuple[int, bytes]] = []
             for run_id in self._hosts.live_ids():
-                items.extend(await journal.take(run_id))
+                try:
+                    items.extend(await journal.take(run_id))
+                except FencedError:
+                    self._hosts.adopted(run_id)
             if server_id:
                 open_paths = sorted(self._ports.documents.open_documents())
                 await journal.lease_documents(server_id, self._ports.pid, open_paths)

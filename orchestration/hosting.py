@@ -21,6 +21,7 @@ from orchestration.engine_ports import EnginePorts
 from orchestration.errors import (
     AntiphonError,
     ConfigurationError,
+    FencedError,
     JournalError,
     NotFoundError,
     RunOwnedError,
@@ -68,6 +69,12 @@ class Hosts:
         if hosted is not None:
             await hosted.live.until_closed()
 
+    def adopted(self, run_id: str) -> None:
+        """Another process has taken the run: what is at work here is ended, and nothing is recorded."""
+        hosted = self._hosted.get(run_id)
+        if hosted is not None:
+            hosted.scope.cancel()
+
     def live_ids(self) -> tuple[str, ...]:
         return tuple(self._hosted)
 
@@ -112,7 +119,9 @@ class Hosts:
         return run_id
 
     async def resume(self, command: cm.ResumeRun) -> None:
-        """Takes an unfinished run and goes on. Raises RunOwnedError while another process runs it."""
+        """Takes an unfinished run and goes on. Raises RunOwnedError while another process runs it, unless the
+        command adopts it.
+        """
         hosted = self._hosted.get(command.run_id)
         if hosted is not None:
             if hosted.live.state.end is None:
@@ -125,7 +134,7 @@ class Hosts:
         if options is None:
             raise UsageError(f"{command.run_id} has no options in its journal and cannot be resumed")
         self._check(options)
-        live, epoch = await self._taken(command.run_id)
+        live, epoch = await self._taken(command.run_id, seize=command.adopt)
         owned = ev.RunOwned(epoch=epoch, pid=self._ports.pid, resumed=True, options=command.options)
         try:
             await live.record(owned)
@@ -184,6 +193,8 @@ class Hosts:
             cancelled = hosted.scope.cancelled_caught and hosted.spent is None
             with anyio.CancelScope(shield=True):
                 await hosted.life.finish(cancelled=cancelled, failure=hosted.spent or failure)
+        except FencedError:
+            _log.warning("run %s was adopted by another process and goes on there", live.state.run_id)
         except JournalError:
             _log.exception("run %s cannot be recorded any more and stops where it is", live.state.run_id)
         finally:
@@ -264,9 +275,9 @@ class Hosts:
             with anyio.CancelScope(shield=True):
                 await live.close()
 
-    async def _taken(self, run_id: str) -> tuple[LiveRun, int]:
+    async def _taken(self, run_id: str, *, seize: bool = False) -> tuple[LiveRun, int]:
         """The run as its owner, with the epoch. What cannot be read is not held."""
-        writer = await self._open(run_id)
+        writer = await (self._ports.journal.open(run_id, seize=True) if seize else self._open(run_id))
         try:
             return self._live_run(writer, await self._states.read(run_id)), writer.epoch
         except BaseException:

@@ -221,9 +221,7 @@ def _whole_goal(live: LiveRun) -> str:
     return f"{live.state.goal}\n\nContext:\n{context}" if context else live.state.goal
 
 
-def _reasons(
-    live: LiveRun, failure: AntiphonError | None, left_out: tuple[str, ...]
-) -> tuple[str, ...]:
+def _reasons(live: LiveRun, failure: AntiphonError | None, left_out: tuple[str, ...]) -> tuple[str, ...]:
     """Why the exit code is not 0, one line each."""
     state = live.state
     reasons = [] if failure is None else [str(failure)]

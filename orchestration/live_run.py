@@ -22,6 +22,7 @@ from orchestration.run import ENDED, RunState
 RECENT_RECORDS = 2_000
 RECENT_DELTAS = 256
 SUMMARY_SECONDS = 0.2
+STOPPED_SECONDS = 2.0
 _SUMMARISED = (
     ev.RunCreated,
     ev.PlanAccepted,
@@ -73,8 +74,13 @@ class LiveRun:
         """
         if not events:
             return
+        before = self._clock.monotonic()
         with anyio.CancelScope(shield=True):
             records = await self._writer.append(*map(self._redaction.event, events))
+            if self._clock.monotonic() - before > STOPPED_SECONDS:
+                # This process may have been stopped (a laptop's lid) and the run adopted meanwhile: what was
+                # recorded is asked for once more before its effect leaves. Raises FencedError.
+                await self._writer.append()
         self.take(*records)
         if self._summary_is_due(events):
             with anyio.CancelScope(shield=True):

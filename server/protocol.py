@@ -172,7 +172,7 @@ class RunReadResult(Wire):
 
 
 class RunResumeParams(RunParams):
-    pass
+    adopt: bool = False
 
 
 class RunSubscribeParams(RunParams):

@@ -87,7 +87,9 @@ class RunJournal(Protocol):
         """Raises NotFoundError."""
 
     async def summarise(self, summary: RunSummary) -> None:
-        """Replaces the run's row. Returns before it is on disk; a crash loses it, never an event."""
+        """Replaces the run's row, unless another process has taken the run. Returns before it is on disk; a
+        crash loses it, never an event.
+        """
 
     async def close(self) -> None:
         """Waits for its own appends, releases the lock; the run stays readable. May be called twice."""
@@ -133,7 +135,8 @@ class Journal(Protocol):
         """A command for the owner of a run, or for any server of the workspace; durable. Returns its number."""
 
     async def take(self, run_id: str | None) -> Sequence[tuple[int, bytes]]:
-        """The commands for a run that this process owns, or (None) for any server, oldest first.
+        """The commands for a run that this process owns, or (None) for any server, oldest first. Raises
+        FencedError when this process does not own the run (any more).
 
         Each is handed out once. One that was not answered is handed out again when its taker has died, or
         when the run is opened anew.

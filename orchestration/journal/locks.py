@@ -58,6 +58,10 @@ class FileLock:
                 return lock
             os.close(descriptor)
 
+    def still_ours(self) -> bool:
+        """False once another process has seized it, or it was released. A look at the disk, no lock."""
+        return self._descriptor >= 0 and _is_same(self._path, self._descriptor)
+
     def release(self, *, remove: bool = False) -> None:
         """May be called twice."""
         descriptor, self._descriptor = self._descriptor, -1

@@ -140,8 +140,9 @@ class MemoryRunJournal:
         return found if found is not None else _blob(self._run, self._run_id, digest)
 
     async def summarise(self, summary: RunSummary) -> None:
-        self._check()
-        self._run.summary = summary
+        self._journal.check_alive()
+        if self._run.epoch == self._epoch:
+            self._run.summary = summary
 
     async def close(self) -> None:
         if self.closed:
@@ -260,8 +261,8 @@ class MemoryJournal:
 
     async def take(self, run_id: str | None) -> Sequence[tuple[int, bytes]]:
         if run_id is not None and self._find(run_id).owner is not self:
-            raise JournalError(
-                f"run {run_id} is not owned by this process; open it before taking its commands"
+            raise FencedError(
+                f"run {run_id} is not owned by this process (any more); open it before taking its commands"
             )
         return self._take(lambda command: command.server_id is None and command.run_id == run_id)
 

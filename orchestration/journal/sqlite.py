@@ -95,7 +95,8 @@ class SqliteRunJournal:
 
     async def summarise(self, summary: RunSummary) -> None:
         self._check()
-        self._journal.summarise(summary)
+        if self._lock.still_ours():
+            self._journal.summarise(summary)
 
     async def close(self) -> None:
         if self._closed:
@@ -104,6 +105,10 @@ class SqliteRunJournal:
         with anyio.CancelScope(shield=True):
             await self._writer.settled(self._run)
             await self._journal.release(self, self._run.file, self._lock)
+
+    def held(self) -> bool:
+        """False once another process has taken the run."""
+        return self._run.lost is None and self._lock.still_ours()
 
     def _check(self) -> None:
         if self._run.lost is not None:
@@ -221,10 +226,12 @@ class SqliteJournal:
         return await self._at_desk(self._folder.index.send, run_id, None, command, self._clock.now())
 
     async def take(self, run_id: str | None) -> Sequence[tuple[int, bytes]]:
-        if run_id is not None and run_id not in self._owned:
-            raise JournalError(
-                f"run {run_id} is not owned by this process; open it before taking its commands"
-            )
+        if run_id is not None:
+            owned = self._owned.get(run_id)
+            if owned is None or not owned.held():
+                raise FencedError(
+                    f"run {run_id} is not owned by this process (any more); open it before taking its commands"
+                )
         return await self._at_desk(self._folder.index.take, run_id, None)
 
     async def answer(self, item: int, reply: bytes) -> None:

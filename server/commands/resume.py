@@ -24,6 +24,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     run_argument(parser)
     run_options(parser)
+    parser.add_argument(
+        "--adopt",
+        action="store_true",
+        help="take the run from a process that holds it but hangs; that one can do nothing in it any more",
+    )
 
 
 def execute(invocation: Invocation) -> int:
@@ -53,7 +58,11 @@ def execute(invocation: Invocation) -> int:
             )
         chosen, trust = await trusted_or_asked(invocation, root, settings, trusted=trusted)
         return await carry_out(
-            invocation, root, chosen, ResumeRun(run_id=run_id, options=options), trusted=trust
+            invocation,
+            root,
+            chosen,
+            ResumeRun(run_id=run_id, options=options, adopt=invocation.args.adopt),
+            trusted=trust,
         )
 
     return anyio.run(main)

@@ -9,6 +9,6 @@ PARAMS = RunResumeParams
 
 async def handle(host: Host, params: RunResumeParams) -> RunStartResult:
     workspace = await host.workspaces.of_run(params.run_id)
-    await host.workspaces.submit(workspace, ResumeRun(run_id=params.run_id))
+    await host.workspaces.submit(workspace, ResumeRun(run_id=params.run_id, adopt=params.adopt))
     await host.follow(workspace, params.run_id)
     return RunStartResult(run_id=params.run_id)

@@ -7,7 +7,7 @@ import anyio
 import msgspec
 import pytest
 
-from orchestration.errors import JournalError, NotFoundError, RunOwnedError
+from orchestration.errors import FencedError, JournalError, NotFoundError, RunOwnedError
 from orchestration.events import Record
 from orchestration.journal.contract import Journal, RunExistsError
 from tests.journal.conftest import World, created, step
@@ -319,6 +319,20 @@ class TestInbox:
             await journal.take(RUN)
         await other.open(RUN)
         assert list(await other.take(RUN)) == [(kept, b"a")]
+
+    async def test_a_stale_owner_takes_no_commands_and_its_row_does_not_count(self, world: World) -> None:
+        journal, other = await world.journal(), await world.journal()
+        run = await journal.create(RUN, created())
+        taken = await other.open(RUN, seize=True)
+        await taken.summarise(msgspec.structs.replace((await other.runs())[0], tasks_total=7))
+        item = await journal.send(RUN, b"cancel")
+        with pytest.raises(FencedError):
+            await journal.take(RUN)
+        await run.summarise(msgspec.structs.replace((await journal.runs())[0], tasks_total=1))
+        with pytest.raises(FencedError):
+            await run.append(step(1))
+        assert list(await other.take(RUN)) == [(item, b"cancel")]
+        assert [row.tasks_total for row in await other.runs()] == [7]
 
     async def test_a_command_for_any_server_goes_to_one(self, world: World) -> None:
         journal, other = await world.journal(), await world.journal()

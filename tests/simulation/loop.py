@@ -12,9 +12,10 @@ import itertools
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 STEPS_MAX = 400_000
 SECONDS_MAX = 3_600.0
 
@@ -55,7 +56,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     def create_future(self) -> "asyncio.Future[Any]":
         return asyncio.Future(loop=self)
 
-    def create_task(  # type: ignore[override]  # narrower than typeshed's union of generators
+    def create_task(
         self,
         coro: Coroutine[Any, Any, T] | Generator[Any, None, T],
         *,
@@ -63,25 +64,33 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         context: Context | None = None,
     ) -> "asyncio.Task[T]":
         # A task's first step is asked for while it is being made: its number is the next one.
-        task = asyncio.Task(coro, loop=self, name=name, context=context)  # type: ignore[arg-type]
+        task = asyncio.Task(coro, loop=self, name=name, context=context)
         self._tasks.setdefault(id(task), next(self._numbers))
         task.add_done_callback(self._forget, context=context)
         return task
 
     def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context or copy_context())
         self._ready.append((self._number_of(callback), handle))
         return handle
 
     def call_later(
-        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self,
+        delay: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
     ) -> asyncio.TimerHandle:
         return self.call_at(self._now + delay, callback, *args, context=context)
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
     ) -> asyncio.TimerHandle:
         handle = asyncio.TimerHandle(when, callback, args, self, context or copy_context())
         heapq.heappush(self._timers, (when, next(self._numbers), handle))
@@ -97,7 +106,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """Raises what `main` raises, and StalledError."""
-        asyncio.events._set_running_loop(self)  # noqa: SLF001 - what every event loop does to be the running one
+        asyncio.events._set_running_loop(self)
         self._running = True
         try:
             task = self.create_task(main)
@@ -106,7 +115,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
             return task.result()
         finally:
             self._running = False
-            asyncio.events._set_running_loop(None)  # noqa: SLF001 - as above
+            asyncio.events._set_running_loop(None)
 
     def _turn(self) -> None:
         if not self._ready:
@@ -117,7 +126,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         for _, handle in batch:
             if not handle.cancelled():
                 self.steps += 1
-                handle._run()  # noqa: SLF001 - the one way to run a handle, used by every event loop
+                handle._run()
         if self.steps > STEPS_MAX:
             raise StalledError(f"{STEPS_MAX} steps and no end")
 

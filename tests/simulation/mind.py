@@ -18,7 +18,7 @@ PRICE = 0.000_001
 
 
 def chance(*parts: object) -> Random:
-    return Random(":".join(map(str, parts)))  # noqa: S311 - a simulation, not cryptography
+    return Random(":".join(map(str, parts)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Mind:
             right_at=draw.choices([1, 2, 3, 0], [14, 4, 1, 1])[0],
             turns=draw.randint(1, 3),
             delegates=draw.random() < 0.12 and "." not in task,
-            quarrels=draw.random() < 0.15 and "." not in task,
+            quarrels=draw.random() < 0.3 and "." not in task,
             commands=draw.random() < 0.3,
             in_words=draw.random() < 0.1,
         )
@@ -95,7 +95,7 @@ class Mind:
             ("write_file", {"path": path, "content": text.decode()})
         ]
         if task.startswith("merge-"):
-            calls = [("write_file", {"path": SHARED, "content": "\n".join(["head", COMMON, "tail", ""])})]
+            calls = [("write_file", {"path": SHARED, "content": f"head\n{COMMON}\ntail\n"})]
         elif "." not in task and draw.random() < 0.5:
             edit = {"search": f"slot {task}\n", "replace": f"slot {task}: done\n"}
             calls.append(("edit_file", {"path": SHARED, "edits": [edit]}))
@@ -114,13 +114,12 @@ class Mind:
             return "delegate", {"title": f"Help {task}", "instructions": "Please help.", "role": "coder"}
         if fate.commands and draw.random() < 0.6:
             return "run_command", {"command": f"touch {task}-{turn}"}
-        return draw.choice(
-            [
-                ("read_file", {"path": SHARED}),
-                ("list_files", {}),
-                ("search", {"pattern": "slot"}),
-                ("read_file", {"path": "is/not/there.txt"}),
-                ("no_such_tool", {"path": SHARED}),
-                ("write_file", {"path": f"work/{task}.draft", "content": f"draft {turn}\n"}),
-            ]
-        )
+        steps: list[tuple[str, dict[str, object]]] = [
+            ("read_file", {"path": SHARED}),
+            ("list_files", {}),
+            ("search", {"pattern": "slot"}),
+            ("read_file", {"path": "is/not/there.txt"}),
+            ("no_such_tool", {"path": SHARED}),
+            ("write_file", {"path": f"work/{task}.draft", "content": f"draft {turn}\n"}),
+        ]
+        return draw.choice(steps)

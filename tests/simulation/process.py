@@ -48,6 +48,7 @@ class Process:
         self.world = world
         self.pid = pid
         self.alive = True
+        self.stopped = False
         self.scope = anyio.CancelScope()
         self.journal = SimulatedJournal(self)
         self.engine: Engine | None = None
@@ -99,7 +100,7 @@ class Process:
             return None
         self._group.start_soon(asking)
         await answered.wait()
-        if self.alive and answers:
+        if answers and not self._gone.is_set():
             return answers[0]
         await self._gone.wait()
         return None
@@ -117,11 +118,18 @@ class Process:
             raise CrashedError
 
     async def pause(self, most: float) -> None:
-        """A step of the outside world, at which the process may die."""
+        """A step of the outside world, at which the process may die, or be stopped."""
         self.world.step(self)
         self.check()
         await anyio.sleep(self.world.chance.random() * most)
+        await self.awake()
+
+    async def awake(self) -> None:
+        """Nothing goes on in a process that is stopped, and nothing in one that is dead."""
         self.check()
+        while self.stopped:
+            await anyio.sleep(1.0)
+            self.check()
 
     def _ports(self) -> EnginePorts:
         world, quality = self.world, QualitySettings()
@@ -166,7 +174,7 @@ class SimulatedClock:
     async def sleep(self, seconds: float) -> None:
         self.process.check()
         await anyio.sleep(seconds)
-        self.process.check()
+        await self.process.awake()
 
 
 @dataclass(slots=True)
@@ -308,9 +316,7 @@ class SimulatedGate:
     async def check(self, context: GateContext) -> GateReport:
         await self.process.pause(0.05)
         broken = [
-            path
-            for path in context.changed
-            if b"broken" in (context.store.read(context.tree, path) or b"")
+            path for path in context.changed if b"broken" in (context.store.read(context.tree, path) or b"")
         ]
         if broken:
             detail = f"{broken[0]} does not parse"
@@ -372,4 +378,3 @@ class SimulatedModels:
         return world.mind.answer(request.labels)
 
     async def aclose(self) -> None: ...
-

@@ -33,6 +33,7 @@ class Records:
 
     violations: list[str] = field(default_factory=list)
     crashes: int = 0
+    adoptions: int = 0
     stops: int = 0
     calls: dict[Turn, list[ModelCall]] = field(default_factory=dict)
     started_turns: set[Turn] = field(default_factory=set)
@@ -175,9 +176,7 @@ class Records:
     def ran(self, run_id: str, task: str, command: str) -> None:
         """A command starts; its call must be durable, and not have been started before."""
         self.commands[command] += 1
-        begun = sum(
-            count for (turn, _), count in self.started_tools.items() if turn[:2] == (run_id, task)
-        )
+        begun = sum(count for (turn, _), count in self.started_tools.items() if turn[:2] == (run_id, task))
         if not begun:
             self.wrong(f"{command!r} of {task} started before its intent was durable")
 
@@ -196,6 +195,10 @@ class Records:
         for key, count in self.started_tools.items():
             if count > 1:
                 self.wrong(f"{key} was started {count} times")
+        self._every_call_has_a_result(run_id)
+
+    def _every_call_has_a_result(self, run_id: str) -> None:
+        """Of every turn after which the model was asked again, or the task merged."""
         last: dict[tuple[str, int], int] = {}
         for turn in sorted(self.completed):
             last[turn[1], turn[2]] = turn[3]

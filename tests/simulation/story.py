@@ -3,6 +3,7 @@
 import gc
 import hashlib
 import logging
+import time
 from dataclasses import dataclass
 
 import anyio
@@ -11,6 +12,7 @@ from orchestration import commands as cm
 from orchestration import events as ev
 from orchestration.commands import Reply
 from orchestration.engine import Engine
+from orchestration.review.view import ChangesView
 from orchestration.run import RunState
 from orchestration.workspace.files import digest_of
 from tests.simulation.loop import SimulatedLoop, StalledError
@@ -23,23 +25,25 @@ PATIENCE_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What came of a seed. `journal` is a digest of every durable byte, for comparing two runs of the seed."""
+    """What came of a seed; `cpu` in seconds. `journal` is a digest of every durable byte, for comparing two runs of the seed."""
 
     seed: int
     violations: tuple[str, ...]
     journal: str
     crashes: int
+    adoptions: int
     steps: int
-    seconds: float
+    cpu: float
 
 
 def tell(seed: int, *, trouble: bool = True) -> Told:
     """Runs a seed to its end. Never raises for what it finds."""
     logging.disable(logging.CRITICAL)
     collecting = gc.isenabled()
+    began = time.process_time()
     gc.disable()  # a collection at a moment of its own would close generators in an order of its own
     world = World(seed, trouble=trouble)
-    loop = SimulatedLoop(chance(seed, "order"))
+    loop = SimulatedLoop(chance(seed, "order"))  # type: ignore[abstract]  # without threads, sockets and signals
     try:
         loop.run(_Story(world).run())
     except StalledError as stalled:
@@ -55,8 +59,9 @@ def tell(seed: int, *, trouble: bool = True) -> Told:
         tuple(world.records.violations),
         _digest(world),
         world.records.crashes,
+        world.records.adoptions,
         loop.steps,
-        loop.time(),
+        time.process_time() - began,
     )
 
 
@@ -119,7 +124,8 @@ class _Story:
             max_parallel=draw.randint(1, 4),
             approval="auto",
             budget=ev.Budget(
-                attempts=draw.randint(1, 3), tokens=draw.choice([None, None, None, None, draw.randint(500, 9_000)])
+                attempts=draw.randint(1, 3),
+                tokens=draw.choice([None, None, None, None, draw.randint(500, 9_000)]),
             ),
         )
         start = cm.StartRun(goal="simulate", options=options, plan=world.mind.plan, idempotency_key="once")
@@ -135,10 +141,41 @@ class _Story:
                 reply = await self._submit(cm.ResumeRun(run_id=world.run_id))
                 if "disk is full" in reply.error:
                     continue
-                if reply.error and "running here already" not in reply.error and "completed" not in reply.error:
+                if (
+                    reply.error
+                    and "running here already" not in reply.error
+                    and "completed" not in reply.error
+                ):
                     world.records.wrong(f"resuming was refused: {reply.error}")
                     return
+            if draw.random() < 0.1:
+                await self._lid_closed(process)
+                continue
             await self._wait_or_meddle(process, state)
+
+    async def _lid_closed(self, process: Process) -> None:
+        """The owner is stopped, another process adopts the run, and the first goes on later."""
+        self._world.stop(process, after=self._draw.randint(1, 40))
+        await anyio.sleep(5.0)
+        self._world.stop(None)
+        if not process.alive or not process.stopped:
+            return
+        self._process = None
+        adopted = await self._submit(cm.ResumeRun(run_id=self._world.run_id, adopt=True))
+        self._world.records.adoptions += 1
+        assert self._group is not None
+        self._group.start_soon(self._lid_opened, process)
+        if adopted.error and not any(
+            word in adopted.error for word in ("completed", "disk is full", "here already")
+        ):
+            self._world.records.wrong(f"adopting was refused: {adopted.error}")
+
+    async def _lid_opened(self, process: Process) -> None:
+        await anyio.sleep(self._draw.random() * 4.0)
+        process.stopped = False
+        await anyio.sleep(5.0)
+        if process.alive:
+            await process.end()
 
     async def _wait_or_meddle(self, process: Process, state: RunState) -> None:
         """Waits for the run's end; answers what it asks; sometimes cancels a task of it."""
@@ -187,7 +224,7 @@ class _Story:
                 cm.DecideHunks(run_id=world.run_id, decision=decision, hunk_ids=(hunk.hunk_id,))
             )
 
-    async def _view(self):  # type: ignore[no-untyped-def]
+    async def _view(self) -> ChangesView | None:
         process = await self._alive()
         return await process.ask(lambda engine: engine.changes(self._world.run_id))
 

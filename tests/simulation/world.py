@@ -44,6 +44,7 @@ class World:
 
     def __init__(self, seed: int, *, trouble: bool = True) -> None:
         self.seed = seed
+        self.trouble = trouble
         self.mind = Mind(seed)
         self.chance: Random = chance(seed, "world")
         self.records = Records()
@@ -61,6 +62,9 @@ class World:
         self._full_at = draw.randint(1, 60) if trouble and draw.random() < 0.1 else 0
         self._model_faults = 0.02 if trouble and draw.random() < 0.15 else 0.0
         self._jumps = trouble and draw.random() < 0.3
+        self._full_next = False
+        self._stop_in = 0
+        self._to_stop: Process | None = None
         self._pids = 0
 
     def time(self) -> float:
@@ -70,6 +74,7 @@ class World:
         self._pids += 1
         if self._jumps:
             self.clock_offset += self.chance.choice([-86_400.0, 0.0, 86_400.0])
+        self._full_next = self.trouble and self._pids > 1 and self.chance.random() < 0.1
         return Process(self, self._pids)
 
     # --- what goes wrong -------------------------------------------------------------------------
@@ -77,9 +82,17 @@ class World:
     def step(self, process: Process) -> None:
         """A step at which the process may die."""
         self._steps += 1
+        if process is self._to_stop:
+            self._stop_in -= 1
+            if self._stop_in == 0:
+                process.stopped, self._to_stop = True, None
         if process.alive and self._crashes and self._steps >= self._crashes[0]:
             self._crashes.pop(0)
             process.crash()
+
+    def stop(self, process: Process | None, *, after: int = 0) -> None:
+        """The process is stopped after so many steps of its own, as by a laptop's lid. None: not any more."""
+        self._to_stop, self._stop_in = process, after
 
     def disk_refuses(self) -> None:
         """The user's disk: refuses nothing yet."""
@@ -90,7 +103,8 @@ class World:
     def _before_commit(self, run_id: str, first: int) -> None:
         del run_id, first
         self._commits += 1
-        if self._commits == self._full_at:
+        if self._commits == self._full_at or self._full_next:
+            self._full_next = False
             raise JournalError("the simulated disk is full")
 
     def owns(self, process: Process, run_id: str) -> bool:
