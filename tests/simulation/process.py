@@ -77,7 +77,10 @@ class Process:
             self._gone.set()
 
     async def ready(self) -> None:
+        """Raises RuntimeError when it broke before it had an engine."""
         await self._ready.wait()
+        if self.engine is None and self._stop is not None and self.world.records.violations:
+            raise RuntimeError(self.world.records.violations[-1])
 
     async def end(self) -> None:
         """An orderly end."""
