@@ -218,9 +218,13 @@ class LiveRun:
         while following is not None:
             answered, box = self._answers[following]
             box.append(decision)
-            await self.record(
-                ev.ApprovalResolved(approval_id=following, decision=decision, by=by)  # type: ignore[arg-type]
-            )
+            try:
+                await self.record(
+                    ev.ApprovalResolved(approval_id=following, decision=decision, by=by)  # type: ignore[arg-type]
+                )
+            except BaseException:
+                box.clear()  # the disk refused it: it can be given again
+                raise
             answered.set()
             # Looked for anew each time: more may have been asked while this answer was being recorded.
             following = self._asked_alike(asked) if decision == "run" else None

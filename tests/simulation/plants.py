@@ -79,14 +79,15 @@ PLANTS = (
         "a file is written before its decision",
         (
             "orchestration/review/desk.py",
-            '            done = await self._contents.write_all(writes, "accept")\n',
-            "",
+            "        await live.record(checkpoint, intent)\n"
+            "        done = await self._contents.write_all(writes, label, sent)\n",
+            "        done = await self._contents.write_all(writes, label, sent)\n"
+            "        await live.record(checkpoint, intent)\n",
         ),
-        (
-            "orchestration/review/desk.py",
-            '            await live.record(\n                ev.DecisionRecorded(\n                    decision_id=decision_id,\n                    decision="accept",\n                    hunk_ids=tuple(taken),',
-            '            done = await self._contents.write_all(writes, "accept")\n            await live.record(\n                ev.DecisionRecorded(\n                    decision_id=decision_id,\n                    decision="accept",\n                    hunk_ids=tuple(taken),',
-        ),
+    ),
+    _plant(
+        "an answer that the disk refused counts as given",
+        ("orchestration/live_run.py", "                box.clear()", "                pass"),
     ),
     _plant(
         "an interrupted undo is forgotten",

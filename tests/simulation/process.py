@@ -22,12 +22,14 @@ from orchestration.quality.baseline import Baseline
 from orchestration.quality.gates import GateContext, GateReport
 from orchestration.quality.settings import QualitySettings
 from orchestration.workspace.checkouts import CheckoutPool
+from orchestration.workspace.entries import UserEntries
 from orchestration.workspace.files import MemoryFiles
 from orchestration.workspace.launcher import Command, Completed, LiveProcess, RunningProcess
 from orchestration.workspace.objects import Change
 from orchestration.workspace.path_guard import PathGuard
 from orchestration.workspace.snapshotter import BaseSnapshot
 from orchestration.workspace.tree_codec import EMPTY_TREE
+from orchestration.workspace.untouched import WorkspaceWatch
 from providers.base import ModelProfile, OnDelta, Prices
 from providers.errors import OverloadedError
 from providers.messages import Answer, Request, TextDelta
@@ -146,6 +148,8 @@ class Process:
             objects=world.objects,
             snapshotter=SimulatedSnapshotter(self),
             files=SimulatedFiles(self),
+            entries=cast("UserEntries", None),  # no restore is part of the story
+            watch=cast("WorkspaceWatch", None),  # nor an external agent
             guard=PathGuard(ROOT),
             checkouts=cast("CheckoutPool", SimulatedCheckouts(self)),
             launcher=SimulatedLauncher(self),
@@ -208,8 +212,8 @@ class SimulatedJournal(MemoryJournal):
         await self.process.pause(0.01)
         return made
 
-    def _handle(self, run_id: str, run: Any) -> MemoryRunJournal:
-        handle = SimulatedRunJournal(self, run_id, run, self._clock)
+    def _handle(self, run_id: str, run: Any, created: tuple[Record, ...] = ()) -> MemoryRunJournal:
+        handle = SimulatedRunJournal(self, run_id, run, self._clock, created)
         self._handles = [known for known in self._handles if not known.closed]
         self._handles.append(handle)
         return handle

@@ -135,7 +135,11 @@ class _Story:
         world.run_id = reply.run_id
         if list(world.disk.runs) != [reply.run_id]:
             world.records.wrong(f"one request made the runs {list(world.disk.runs)}")
+        rounds = 0
         while (state := await self._state()).end is None:
+            rounds += 1
+            if rounds > 300:
+                raise StalledError("the run is taken up again and again and never ends")
             process = await self._alive()
             if not world.owns(process, world.run_id):
                 reply = await self._submit(cm.ResumeRun(run_id=world.run_id))
