@@ -79,10 +79,14 @@ PLANTS = (
         "a file is written before its decision",
         (
             "orchestration/review/desk.py",
-            "        await live.record(checkpoint, intent)\n"
-            "        done = await self._contents.write_all(writes, label, sent)\n",
-            "        done = await self._contents.write_all(writes, label, sent)\n"
-            "        await live.record(checkpoint, intent)\n",
+            (
+                "        await live.record(checkpoint, intent)\n"
+                "        done = await self._contents.write_all(writes, label, sent)\n"
+            ),
+            (
+                "        done = await self._contents.write_all(writes, label, sent)\n"
+                "        await live.record(checkpoint, intent)\n"
+            ),
         ),
     ),
     _plant(
