@@ -197,7 +197,8 @@ class CheckpointDesk:
     ) -> CheckpointView:
         """`owned`: a process works on the run, so a restore without an end is one that goes on."""
         decision = state.decisions.get(checkpoint.subject)
-        undone = state.decisions.get(state.undos.get(checkpoint.subject, ""))
+        undo = state.undos.get(checkpoint.subject)
+        undone = None if undo is None else state.decisions.get(undo.decision_id)
         restore = state.restores.get(checkpoint.subject)
         about = decision or undone
         paths = tuple(intent.path for intent in about.files) if about else ()

@@ -433,8 +433,10 @@ async def test_nothing_valid_comes_of_unknown_things(bench: Bench) -> None:
         state = await run(engine, task("a"))
         again = await engine.submit(cm.CancelRun(run_id=state.run_id))
         assert "ended already" in again.error
-        unknown = await engine.submit(cm.DecideHunks(run_id=state.run_id, decision="accept", all=True))
+        unknown = await engine.submit(cm.DecideHunks(run_id=state.run_id, decision="accept", path="a.py"))
         assert "no changes" in unknown.error
+        nothing = await engine.submit(cm.DecideHunks(run_id=state.run_id, decision="accept", all=True))
+        assert (nothing.error, nothing.files) == ("", ())
 
 
 def replace_model(model: str) -> ev.RunOptions:

@@ -81,7 +81,7 @@ class Process:
     async def ready(self) -> None:
         """Raises RuntimeError when it broke before it had an engine."""
         await self._ready.wait()
-        if self.engine is None and self._stop is not None and self.world.records.violations:
+        if self.engine is None and self.world.records.violations:
             raise RuntimeError(self.world.records.violations[-1])
 
     async def end(self) -> None:
@@ -345,9 +345,16 @@ class SimulatedLauncher:
         return Completed(0, f"did {line}\n".encode())
 
     async def start(
-        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: bool = False
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        stdin: bool = False,
+        stderr: bool = False,
+        purpose: str = "",
     ) -> RunningProcess:
-        raise CrashedError(f"nothing here starts {argv}, {cwd}, {env}, {stdin}")
+        raise CrashedError(f"nothing here starts {argv}, {cwd}, {env}, {stdin}, {stderr}, {purpose}")
 
     def live(self) -> tuple[LiveProcess, ...]:
         return ()
