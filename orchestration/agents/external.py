@@ -119,19 +119,25 @@ async def run_agent(errand: Errand) -> ErrandEnd:
     opened = ports.documents.open_documents()
     touched = await ports.executor.run(ports.watch.changed, before, base)
     touched = tuple(path for path in touched if path not in opened)
-    return _outside(errand, touched) if touched else end
+    return await _reached_outside(errand, touched) or end
 
 
-def _outside(errand: Errand, touched: tuple[str, ...]) -> ErrandEnd:
-    """Whatever it made in its own files: an agent that reaches the workspace is not trusted with a result."""
-    shown = ", ".join(touched[:_SHOWN]) + (
-        f" and {len(touched) - _SHOWN} more" if len(touched) > _SHOWN else ""
-    )
+async def _reached_outside(errand: Errand, touched: tuple[str, ...]) -> ErrandEnd | None:
+    """The end of an agent that changed the workspace: whatever it made in its own files, it is not trusted with a
+    result, nor with another attempt. Who changed a file cannot be seen: a person says so where one can be asked.
+    """
+    if not touched:
+        return None
+    more = f" and {len(touched) - _SHOWN} more" if len(touched) > _SHOWN else ""
+    shown, name = ", ".join(touched[:_SHOWN]) + more, errand.agent.name
+    mine = f"that you changed files of the workspace yourself while {name} was at work in its own copy"
+    if await errand.live.ask("protected_change", mine, task_id=errand.spec.id, detail=shown):
+        return None
     return ErrandEnd(
         kind="failed",
-        reason=f"files of your workspace changed while {errand.agent.name} was at work, which may touch only its own "
-        f"copy: {shown}. Its result is thrown away. If it was you who changed them, run the task again.",
-        feedback=f"Files outside of your folder changed while you worked: {shown}. Work in the current folder only.",
+        reason=f"files of your workspace changed while {name} was at work, which may touch only its own copy: "
+        f"{shown}. Its result is thrown away. If it was you who changed them, run the task again.",
+        retryable=False,
     )
 
 

@@ -107,7 +107,9 @@ def test_an_edit_of_the_workspace_itself_fails_the_attempt(fake: FakeAgent) -> N
     done = fake.run()
     assert done.code == 1
     failed = [event for event in done.events if event["type"] == "attempt_failed"]
+    assert len(failed) == 1
     assert "stray.py" in failed[0]["reason"]
+    assert "stray.py" in done.last["reasons"][0]
     assert done.last["changes"]["files"] == 0
 
 
