@@ -50,7 +50,8 @@ class EngineFront(Protocol):
     def subscribe(self, run_id: str, after: int = 0) -> AsyncIterator[Record | Delta]:
         """State events after `after`, in order and without a gap, then live ones; deltas in between
         where this process runs the run. It goes on after `run_finished` (decisions follow) until the
-        consumer stops. Raises NotFoundError for an unknown run.
+        consumer stops. Raises NotFoundError for an unknown run, JournalError when this process carried the run
+        out and its journal took no more.
         """
 
     async def state(self, run_id: str) -> RunState:
@@ -149,6 +150,8 @@ class Engine:
                 if isinstance(item, Record):
                     seen = item.seq
                 yield item
+        if (error := self._hosts.broken(run_id)) is not None:
+            raise error
         async for record in self._ports.journal.follow(run_id, after=seen):
             yield record
 

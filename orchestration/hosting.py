@@ -58,6 +58,7 @@ class Hosts:
         self._ports = ports
         self._states = states
         self._hosted: dict[str, _Hosted] = {}
+        self._broken: dict[str, str] = {}
 
     def live(self, run_id: str) -> LiveRun | None:
         hosted = self._hosted.get(run_id)
@@ -74,6 +75,13 @@ class Hosts:
         hosted = self._hosted.get(run_id)
         if hosted is not None:
             hosted.scope.cancel()
+
+    def broken(self, run_id: str) -> JournalError | None:
+        """Why a run that this process carried out stopped without an end: its journal took no more."""
+        why = self._broken.get(run_id)
+        if why is None:
+            return None
+        return JournalError(f"{run_id} stopped where it is: {why}; `antiphon resume {run_id}` goes on then")
 
     def live_ids(self) -> tuple[str, ...]:
         return tuple(self._hosted)
@@ -180,6 +188,7 @@ class Hosts:
         assert self.group is not None
         hosted = _Hosted(live, Lifecycle(self._ports, live), anyio.CancelScope())
         self._hosted[live.state.run_id] = hosted
+        self._broken.pop(live.state.run_id, None)
         self.group.start_soon(self._carry_out, hosted, name=f"run {live.state.run_id}")
 
     async def _carry_out(self, hosted: _Hosted) -> None:
@@ -195,7 +204,8 @@ class Hosts:
                 await hosted.life.finish(cancelled=cancelled, failure=hosted.spent or failure)
         except FencedError:
             _log.warning("run %s was adopted by another process and goes on there", live.state.run_id)
-        except JournalError:
+        except JournalError as error:
+            self._broken[live.state.run_id] = str(error)
             _log.exception("run %s cannot be recorded any more and stops where it is", live.state.run_id)
         finally:
             with anyio.CancelScope(shield=True):

@@ -136,6 +136,7 @@ def keep_file(folder: Path, level: str, secrets: Iterable[str] = ()) -> None:
         return
     handler.setFormatter(_FORMATTER)
     root.addHandler(handler)
+    logging.raiseExceptions = False  # on a full disk each line would otherwise print a traceback
 
 
 def secret_values(environ: Mapping[str, str]) -> list[str]:

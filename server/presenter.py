@@ -37,7 +37,7 @@ _RESUME = "antiphon/run/resume"
 _RESTORE = "antiphon/checkpoint/restore"
 # A local server cut the conversation without a word: `providers.errors.PromptTruncatedError`, as events name it.
 SILENTLY_TRUNCATED = "PromptTruncatedError"
-WARNING = 2
+ERROR, WARNING = 1, 2
 
 
 @dataclass(slots=True)
@@ -159,6 +159,9 @@ class Presenter:
                         self._show(run, item.event)
             except AntiphonError as error:
                 logger.warning("the run cannot be followed: %s", error, extra={"run_id": run_id})
+                self._client.notify("window/showMessage", {"type": ERROR, "message": f"Antiphon: {error}"})
+                if self._runs.get(run_id) is run:
+                    self._forget(run_id)
             except Exception:
                 logger.exception("the run cannot be followed", extra={"run_id": run_id})
 
