@@ -6,6 +6,8 @@ form are the same JSON (camelCase, the tag in `type`), so fields are only ever a
 The events themselves are in a module for each topic; everyone imports them from here.
 """
 
+from collections.abc import Callable
+
 import msgspec
 
 from orchestration.events.base import (
@@ -210,13 +212,10 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     reason: str = ""
 
 
-_ENCODER = msgspec.json.Encoder()
+encode: Callable[[Event], bytes] = msgspec.json.Encoder().encode
+"""The event's JSON, as journaled."""
+
 _DECODER: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
-
-
-def encode(event: Event) -> bytes:
-    """The event's JSON, as journaled."""
-    return _ENCODER.encode(event)
 
 
 def decode(body: bytes | str) -> Event:

@@ -77,7 +77,7 @@ class SqliteRunJournal:
 
     async def append(self, *events: Event) -> tuple[Record, ...]:
         self._check()
-        return await self._writer.append(self._run, events, [encode(event) for event in events])
+        return await self._writer.append(self._run, events, list(map(encode, events)))
 
     async def put_blob(self, data: bytes) -> str:
         self._check()
@@ -316,7 +316,7 @@ class SqliteJournal:
         self._wake(file.run_id)
         return handle
 
-    def _publish(self, run_id: str, records: tuple[Record, ...]) -> None:
+    def _publish(self, run_id: str, records: Sequence[Record]) -> None:
         for mailbox in self._mailboxes.get(run_id, ()):
             mailbox.put(records)
 

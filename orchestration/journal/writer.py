@@ -8,7 +8,7 @@ caller in it.
 import asyncio
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import apsw
@@ -18,6 +18,8 @@ from orchestration.events import Event, Record
 from orchestration.journal.run_file import RunFile
 from orchestration.ports import Clock
 
+_Append = tuple["OpenRun", tuple[Event, ...], list[bytes], "asyncio.Future[tuple[Record, ...]]"]
+
 
 class OpenRun:
     """What loop and writer share of a run that this process owns. `unsaved` blobs (by raw digest) are added by
@@ -26,7 +28,7 @@ class OpenRun:
 
     __slots__ = ("file", "in_flight", "last_seq", "lost", "published", "saved", "settled", "unsaved")
 
-    def __init__(self, file: RunFile, published: "Callable[[str, tuple[Record, ...]], None]") -> None:
+    def __init__(self, file: RunFile, published: "Callable[[str, Sequence[Record]], None]") -> None:
         self.file = file
         self.last_seq = file.last_seq
         self.unsaved: dict[bytes, bytes] = {}
@@ -37,20 +39,14 @@ class OpenRun:
         self.published = published
 
 
-class _Append:
-    __slots__ = ("bodies", "error", "events", "first", "future", "run", "time")
+class _Commit:
+    """The appends of one run that became durable together, from the number `first` on; or did not, by `error`."""
 
-    def __init__(
-        self,
-        run: OpenRun,
-        events: tuple[Event, ...],
-        bodies: list[bytes],
-        future: "asyncio.Future[tuple[Record, ...]]",
-    ) -> None:
+    __slots__ = ("appends", "error", "first", "run", "time")
+
+    def __init__(self, run: OpenRun) -> None:
         self.run = run
-        self.events = events
-        self.bodies = bodies
-        self.future = future
+        self.appends: list[_Append] = []
         self.time = 0.0
         self.first = 0
         self.error: Exception | None = None
@@ -63,7 +59,7 @@ class Writer:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._gathered: list[_Append] = []
-        self._queue: queue.SimpleQueue[list[_Append] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[float, list[_Append]] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def append(
@@ -73,7 +69,7 @@ class Writer:
         future: asyncio.Future[tuple[Record, ...]] = self._loop.create_future()
         if not self._gathered:
             self._loop.call_soon(self._submit)
-        self._gathered.append(_Append(run, events, bodies, future))
+        self._gathered.append((run, events, bodies, future))
         run.in_flight += 1
         return future
 
@@ -95,60 +91,58 @@ class Writer:
             self._thread = threading.Thread(target=self._work, name="antiphon-journal-writer", daemon=True)
             self._thread.start()
         batch, self._gathered = self._gathered, []
-        time = self._clock.now()
-        for append in batch:
-            append.time = time
-        self._queue.put(batch)
+        self._queue.put((self._clock.now(), batch))
 
     def _work(self) -> None:
         while True:
-            batch = self._queue.get()
-            if batch is None:
+            submitted = self._queue.get()
+            if submitted is None:
                 return
+            time, batch = submitted
             while True:
                 try:
-                    more = self._queue.get_nowait()
+                    submitted = self._queue.get_nowait()
                 except queue.Empty:
                     break
-                if more is None:
+                if submitted is None:
                     self._queue.put(None)  # once this batch is done
                     break
+                time, more = submitted
                 batch += more
-            groups: dict[OpenRun, list[_Append]] = {}
+            commits: dict[OpenRun, _Commit] = {}
             for append in batch:
-                groups.setdefault(append.run, []).append(append)
-            for run, appends in groups.items():
-                _commit(run, appends)
+                run = append[0]
+                if run not in commits:
+                    commits[run] = _Commit(run)
+                commits[run].appends.append(append)
+            for commit in commits.values():
+                _carry_out(commit, time)
             with suppress(RuntimeError):  # the loop was closed: nobody waits for the answer
-                self._loop.call_soon_threadsafe(_resolve, batch)
+                self._loop.call_soon_threadsafe(_resolve, tuple(commits.values()))
 
 
-def _commit(run: OpenRun, appends: list[_Append]) -> None:
-    time = appends[-1].time
+def _carry_out(commit: _Commit, time: float) -> None:
+    run = commit.run
     try:
         if run.lost is not None:
             raise run.lost  # noqa: TRY301 - one way to every caller
         blobs = tuple(run.unsaved.copy().items())
-        seq = run.file.commit(time, [body for append in appends for body in append.bodies], blobs)
+        bodies = [body for _, _, bodies, _ in commit.appends for body in bodies]
+        commit.first, commit.time = run.file.commit(time, bodies, blobs), time
     except Exception as error:  # noqa: BLE001 - whatever it is, each caller must hear of it
-        for append in appends:
-            append.error = _for_caller(run, error)
+        if isinstance(error, FencedError):
+            run.lost = error
+        commit.error = error
         return
     for digest, _ in blobs:
         run.saved.add(digest)
         del run.unsaved[digest]
-    for append in appends:
-        append.first, append.time = seq, time
-        seq += len(append.bodies)
 
 
 def _for_caller(run: OpenRun, error: Exception) -> Exception:
     """An exception for each caller, since raising one adds to its traceback."""
     if isinstance(error, apsw.Error | OSError):
         own: Exception = JournalError(run.file.explain(error))
-    elif isinstance(error, FencedError):
-        run.lost = error
-        own = FencedError(*error.args)
     elif isinstance(error, JournalError):
         own = type(error)(*error.args)
     else:
@@ -157,21 +151,28 @@ def _for_caller(run: OpenRun, error: Exception) -> Exception:
     return own
 
 
-def _resolve(batch: list[_Append]) -> None:
-    for append in batch:
-        run, future = append.run, append.future
-        run.in_flight -= 1
+def _resolve(commits: tuple[_Commit, ...]) -> None:
+    for commit in commits:
+        run = commit.run
+        run.in_flight -= len(commit.appends)
         if run.settled is not None and not run.in_flight:
             run.settled.set_result(None)
             run.settled = None
-        if append.error is not None:
-            if not future.done():
-                future.set_exception(append.error)
+        if commit.error is not None:
+            for _, _, _, future in commit.appends:
+                if not future.done():
+                    future.set_exception(_for_caller(run, commit.error))
             continue
-        first, time = append.first, append.time
-        records = tuple([Record(first + place, time, event) for place, event in enumerate(append.events)])
-        if records:
-            run.last_seq = records[-1].seq
-        if not future.done():
-            future.set_result(records)
-        run.published(run.file.run_id, records)
+        seq, time = commit.first, commit.time
+        published: list[Record] = []
+        for _, events, _, future in commit.appends:
+            if len(events) == 1:  # nearly always
+                records: tuple[Record, ...] = (Record(seq, time, events[0]),)
+            else:
+                records = tuple([Record(number, time, event) for number, event in enumerate(events, seq)])
+            seq += len(records)
+            published += records
+            if not future.done():
+                future.set_result(records)
+        run.last_seq = seq - 1
+        run.published(run.file.run_id, published)
