@@ -130,7 +130,7 @@ async def _reached_outside(errand: Errand, touched: tuple[str, ...]) -> ErrandEn
         return None
     more = f" and {len(touched) - _SHOWN} more" if len(touched) > _SHOWN else ""
     shown, name = ", ".join(touched[:_SHOWN]) + more, errand.agent.name
-    mine = f"that you changed files of the workspace yourself while {name} was at work in its own copy"
+    mine = f"keep what {name} made, though files of your workspace changed meanwhile: only if it was you"
     if await errand.live.ask("protected_change", mine, task_id=errand.spec.id, detail=shown):
         return None
     return ErrandEnd(

@@ -5,7 +5,10 @@ command line.
 import json
 from collections.abc import Callable
 
+import pytest
+
 from tests.agents.conftest import DONE, FakeAgent
+from tests.cli.terminals import AtTerminal
 from tests.e2e.command_line import Finished
 
 WRITES = {"write": ["calc.py", "def add(a, b):\n    return a + b\n"]}
@@ -127,3 +130,31 @@ def test_its_own_settings_are_kept_from_it_and_come_back_unchanged(fake: FakeAge
     assert merged["changed"] == ["calc.py"]
     finished = next(event for event in done.events if event["type"] == "agent_finished")
     assert "fake.json" in finished["detail"]
+
+
+@pytest.mark.parametrize(("answer", "files"), [("o", 1), ("n", 0)])
+def test_at_a_terminal_consent_and_who_changed_the_workspace_are_asked(
+    fake: FakeAgent, answer: str, files: int
+) -> None:
+    fake.does(WRITES, {"write": [str(fake.root / "mine.py"), "X = 1\n"]}, DONE)
+    words = ["run", "Mend add", "--model", "fake", "--workspace", str(fake.root), "--trust"]
+    with AtTerminal(fake.antiphon, *words) as terminal:
+        terminal.until("fake, at work by itself in copies of the workspace")
+        terminal.until("Allow it?")
+        terminal.type("o\n")
+        terminal.until("though files of your workspace changed meanwhile")
+        terminal.until("Allow it?")
+        terminal.type(f"{answer}\n")
+        assert terminal.end() == (0 if files else 1)
+    assert ("+    return a + b" in fake.changes()) is bool(files)
+
+
+def test_at_a_terminal_a_person_may_refuse_the_agent(fake: FakeAgent) -> None:
+    fake.does(fake.note, WRITES, DONE)
+    words = ["run", "Mend add", "--model", "fake", "--workspace", str(fake.root), "--trust"]
+    with AtTerminal(fake.antiphon, *words) as terminal:
+        terminal.until("Allow it?")
+        terminal.type("n\n")
+        assert terminal.end() == 1
+        assert "a person rejected it" in terminal.text
+    assert not (fake.folder / "note").exists()
