@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from providers.agents.description import FailureRule
+from providers.agents.on_demand import OnDemand
 from providers.errors import ProviderConfigurationError
 
 PREFIX = "acp"
@@ -69,18 +70,22 @@ def is_acp(table: Mapping[str, object]) -> bool:
     return table.get("protocol") == PREFIX
 
 
-def load_acp(user: Mapping[str, Mapping[str, object]], source: str) -> dict[str, AcpDescription]:
-    """Built-in descriptions with the user's on top, by their names in a model id (`acp/NAME`). Tables of other agents are left out. `source`
-    names the user's file in errors. Raises ProviderConfigurationError that names the agent and the key.
+def load_acp(user: Mapping[str, Mapping[str, object]], source: str) -> Mapping[str, AcpDescription]:
+    """Built-in descriptions with the user's on top, by their names in a model id (`acp/NAME`). Tables of other agents are left out.
+    Built-in ones are read when they are asked for. `source` names the user's file in errors. Raises
+    ProviderConfigurationError that names the agent and the key.
     """
-    tables: dict[str, dict[str, object]] = {name: dict(table) for name, table in _builtin().items()}
-    for name, table in user.items():
-        if is_acp(table):
-            tables[name] = {**tables.get(name, {}), **table}
-    return {
-        f"{PREFIX}/{name}": _described(name, table, source if name in user else "built in")
-        for name, table in tables.items()
-    }
+    theirs = {f"{PREFIX}/{name}": table for name, table in user.items() if is_acp(table)}
+
+    def described(full: str) -> AcpDescription:
+        name = full.removeprefix(f"{PREFIX}/")
+        below = _builtin(name) if name in _builtin_names() else {}
+        return _described(name, {**below, **theirs.get(full, {})}, source if full in theirs else "built in")
+
+    descriptions = OnDemand([*(f"{PREFIX}/{name}" for name in _builtin_names()), *theirs], described)
+    for full in theirs:
+        descriptions[full]
+    return descriptions
 
 
 def variables_of(agent: AcpDescription, environment: Mapping[str, str]) -> dict[str, str]:
@@ -94,10 +99,13 @@ def variables_of(agent: AcpDescription, environment: Mapping[str, str]) -> dict[
 
 
 @cache
-def _builtin() -> Mapping[str, Mapping[str, object]]:
-    return {
-        path.stem: tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(_BUILTIN.glob("*.toml"))
-    }
+def _builtin_names() -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in _BUILTIN.glob("*.toml")))
+
+
+@cache
+def _builtin(name: str) -> Mapping[str, object]:
+    return tomllib.loads((_BUILTIN / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def _described(name: str, table: Mapping[str, object], source: str) -> AcpDescription:

@@ -15,6 +15,7 @@ from providers import errors
 from providers.agents.acp_description import PREFIX, AcpDescription, load_acp
 from providers.agents.command_agent import CommandAgent
 from providers.agents.description import AgentDescription, load_descriptions
+from providers.agents.on_demand import OnDemand
 from providers.agents.printed_lines import plain
 from providers.base import AgentProvider, ProcessPort, ProviderProcess
 
@@ -237,13 +238,22 @@ def build_agents(
 ) -> AgentCatalogue:
     """The built-in agents and the user's own (`[agents.NAME]` of `source`). Raises ProviderConfigurationError."""
     return AgentCatalogue(
-        {**load_descriptions(user, source), **load_acp(user, source)},
+        _both(load_descriptions(user, source), load_acp(user, source)),
         processes=processes,
         environment=environment,
         find=find,
         folder=folder,
         own_version=own_version,
     )
+
+
+def _both(
+    commands: Mapping[str, AgentDescription], acp: Mapping[str, AcpDescription]
+) -> Mapping[str, Description]:
+    def either(name: str) -> Description:
+        return acp[name] if name in acp else commands[name]
+
+    return OnDemand((*commands, *acp), either)
 
 
 def _missing(name: str, description: Description) -> str:

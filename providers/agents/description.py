@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from providers.agents.on_demand import OnDemand
 from providers.errors import ProviderConfigurationError
 
 _BUILTIN = Path(__file__).with_name("builtin")
@@ -125,31 +126,41 @@ class AgentDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     failures: tuple[FailureRule, ...] = ()
 
 
-def load_descriptions(user: Mapping[str, Mapping[str, object]], source: str) -> dict[str, AgentDescription]:
-    """Built-in descriptions with the user's on top; tables with a `protocol` are not of this kind. `source` names the user's file in errors. Raises
-    ProviderConfigurationError that names the agent and the key.
+def load_descriptions(
+    user: Mapping[str, Mapping[str, object]], source: str
+) -> Mapping[str, AgentDescription]:
+    """Built-in descriptions with the user's on top; tables with a `protocol` are not of this kind. Built-in ones are read when they are
+    asked for. `source` names the user's file in errors. Raises ProviderConfigurationError that names the agent
+    and the key.
     """
-    tables: dict[str, dict[str, object]] = {name: dict(table) for name, table in builtin_tables().items()}
-    for name, table in user.items():
-        if "protocol" in table:
-            continue
+    theirs = {name: table for name, table in user.items() if "protocol" not in table}
+    for name in theirs:
         if not _NAME.fullmatch(name):
             raise ProviderConfigurationError(
                 f"{source}: [agents.{name}]: a name is made of a-z, 0-9, '-', '_' and '.'"
             )
-        tables[name] = _joined(tables.get(name, {}), table)
-    return {
-        name: _described(name, table, source if name in user else "built in")
-        for name, table in tables.items()
-    }
+
+    def described(name: str) -> AgentDescription:
+        below = builtin_table(name) if name in builtin_names() else {}
+        if name not in theirs:
+            return _described(name, below, "built in")
+        return _described(name, _joined(below, theirs[name]), source)
+
+    descriptions = OnDemand([*builtin_names(), *theirs], described)
+    for name in theirs:
+        descriptions[name]
+    return descriptions
 
 
 @cache
-def builtin_tables() -> Mapping[str, Mapping[str, object]]:
-    """The built-in descriptions as they are written, by name."""
-    return {
-        path.stem: tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(_BUILTIN.glob("*.toml"))
-    }
+def builtin_names() -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in _BUILTIN.glob("*.toml")))
+
+
+@cache
+def builtin_table(name: str) -> Mapping[str, object]:
+    """A built-in description as it is written."""
+    return tomllib.loads((_BUILTIN / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def _joined(below: Mapping[str, object], table: Mapping[str, object]) -> dict[str, object]:
