@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from providers import errors
-from providers.base import ModelProfile, ModelProvider, OnDelta
+from providers.base import ModelProfile, ModelProvider, OnDelta, Prices
 from providers.messages import Answer, Request, TextDelta
 from providers.tokens import estimate_request
 
@@ -28,12 +28,17 @@ class FallbackProvider:
         return self._chain[0][0].name
 
     def profile(self, model: str) -> ModelProfile:  # noqa: ARG002 - the chain is fixed
-        """What holds for each of them: the smallest window and limit. Prices are those of the first."""
+        """What holds for each of them: the smallest window and limit, the highest prices; these are unknown where one's
+        are, since any of them may answer.
+        """
         profiles = [provider.profile(name) for provider, name in self._chain]
         windows = [profile.context_window for profile in profiles]
         limits = [profile.max_output_tokens for profile in profiles]
         return msgspec.structs.replace(
-            profiles[0], context_window=_smallest(windows), max_output_tokens=_smallest(limits)
+            profiles[0],
+            context_window=_smallest(windows),
+            max_output_tokens=_smallest(limits),
+            prices=_highest([profile.prices for profile in profiles]),
         )
 
     async def complete(self, request: Request, *, on_delta: OnDelta | None = None) -> Answer:
@@ -78,3 +83,11 @@ class FallbackProvider:
 def _smallest(values: Sequence[int | None]) -> int | None:
     known = [value for value in values if value is not None]
     return min(known) if known else None
+
+
+def _highest(prices: Sequence[Prices | None]) -> Prices | None:
+    known = [each for each in prices if each is not None]
+    if len(known) < len(prices):
+        return None
+    cached = [each.input if each.cached_input is None else each.cached_input for each in known]
+    return Prices(max(each.input for each in known), max(each.output for each in known), max(cached))

@@ -8,7 +8,7 @@ import pytest
 
 from providers import errors
 from providers.config import TimeLimits
-from providers.messages import Request, ToolCall, user
+from providers.messages import OutputSchema, Request, ToolCall, user
 from tests.providers.adapters import KEY, MODELS, READ_FILE, adapter, ask, url_for
 from tests.providers.assembling import RECORDED, assemble
 from tests.providers.wire_server import HEAD, Exchange, chunk, plain, wire_server
@@ -404,24 +404,35 @@ async def test_an_output_limit_that_is_too_high_is_lowered_to_what_the_server_na
     assert [json.loads(exchange.body)["max_tokens"] for exchange in server.exchanges] == [8192, 4096, 4096]
 
 
-async def test_a_schema_that_is_refused_becomes_a_tool() -> None:
-    from providers.messages import OutputSchema
-
+@pytest.mark.parametrize(
+    ("api", "field", "refusal"),
+    [
+        ("openai", "response_format", "Unrecognized request argument supplied: response_format"),
+        (
+            "openai-responses",
+            "text",
+            "Unsupported parameter: 'text.format' is not supported with this model.",
+        ),
+        ("anthropic", "output_config", "output_config: Extra inputs are not permitted"),
+        ("google", "responseJsonSchema", "responseJsonSchema is not supported by this model"),
+        ("ollama", "format", "format is not supported by this model"),
+    ],
+)
+async def test_a_schema_that_is_refused_becomes_a_tool(api: str, field: str, refusal: str) -> None:
     async def answers(exchange: Exchange) -> None:
-        body = json.loads(exchange.body)
-        if "output_config" in body:
-            exchange.send(
-                plain(400, b'{"error":{"message":"output_config: Extra inputs are not permitted"}}')
-            )
-            return
-        assert body["tool_choice"] == {"type": "tool", "name": "verdict"}
-        exchange.stream(recorded("anthropic").replace(b"read_file", b"verdict"))
+        if "/api/show" in exchange.head:
+            exchange.send(plain(404, b"{}"))
+        elif f'"{field}":'.encode() in exchange.body:
+            exchange.send(plain(400, json.dumps({"error": {"message": refusal}}).encode()))
+        else:
+            assert b'"verdict"' in exchange.body, "it is offered as a tool"
+            exchange.stream(recorded(api).replace(b"read_file", b"verdict"))
 
     schema = OutputSchema("verdict", {"type": "object", "properties": {"path": {"type": "string"}}})
     async with (
         wire_server(answers) as server,
-        adapter("anthropic", server.base_url.removesuffix("/v1")) as provider,
+        adapter(api, url_for(api, server.base_url.removesuffix("/v1"))) as provider,
     ):
-        answer = await provider.complete(Request("m", (user("x"),), output=schema))
+        answer = await provider.complete(Request(MODELS[api], (user("x"),), output=schema))
     assert json.loads(answer.message.text) == {"path": "ü.py"}
     assert (answer.message.tool_calls, answer.stop) == ((), "end")

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from providers import errors
-from providers.base import ModelProfile, OnDelta
+from providers.base import ModelProfile, OnDelta, Prices
 from providers.breaker import FAILURES, BreakingProvider, CircuitBreaker
 from providers.config import EndpointSettings, ProvidersConfig, RetryPolicy
 from providers.fallback import FallbackProvider
@@ -306,6 +306,22 @@ async def test_the_last_error_of_a_chain_tells_of_the_others() -> None:
     assert raised.value.__notes__ == ["before it failed first/a: busy"]
 
 
+def test_the_price_of_a_chain_is_the_highest_and_unknown_where_one_is() -> None:
+    def priced(*prices: Prices | None) -> Prices | None:
+        models = {f"openai/{n}": ModelProfile(prices=each) for n, each in enumerate(prices)}
+        providers = build_providers(
+            ProvidersConfig(models=models),
+            environment={"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"},
+            sleep=anyio.sleep,
+            monotonic=clock.monotonic,
+            rand=lambda: 0.5,
+        )
+        return providers.profile(", ".join(models)).prices
+
+    assert priced(Prices(1.0, 9.0), Prices(2.0, 3.0, 0.5)) == Prices(2.0, 9.0, 1.0)
+    assert priced(Prices(1.0, 9.0), None) is None
+
+
 async def test_a_chain_by_its_ids_goes_on_after_few_tries() -> None:
     async def broken(exchange: Exchange) -> None:
         exchange.send(plain(500, b"{}"))
@@ -364,7 +380,7 @@ async def cancelled_round(api: str, first: bytes) -> tuple[float, float]:
         return clock.perf_counter() - began, clock.process_time() - used
 
 
-@pytest.mark.parametrize("api", ["openai", "anthropic", "ollama"])
+@pytest.mark.parametrize("api", ["openai", "openai-responses", "anthropic", "google", "ollama"])
 async def test_200_cancelled_calls_are_all_closed_at_the_server_within_100_ms(api: str) -> None:
     """The best of three rounds counts. On a machine that others keep busy the processor's time stands for the clock:
     nothing is waited for in between.
@@ -372,6 +388,8 @@ async def test_200_cancelled_calls_are_all_closed_at_the_server_within_100_ms(ap
     first: Mapping[str, Any] = {
         "openai": HELLO[1],
         "anthropic": b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}}\n\n',
+        "openai-responses": b'data: {"type":"response.output_text.delta","output_index":0,"delta":"x"}\n\n',
+        "google": b'data: {"candidates":[{"content":{"parts":[{"text":"x"}]}}]}\n\n',
         "ollama": b'{"message":{"content":"x"},"done":false}\n',
     }
     took = []

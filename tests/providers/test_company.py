@@ -96,21 +96,26 @@ def test_headers_that_cannot_be_are_refused(headers: dict[str, str]) -> None:
         resolve_endpoint("mine", config, {})
 
 
-async def test_the_azure_form() -> None:
+@pytest.mark.parametrize(
+    ("api", "base", "path"),
+    [
+        ("openai", "/openai/deployments/{model}", "/openai/deployments/gpt-5/chat/completions"),
+        ("openai-responses", "/openai/v1", "/openai/v1/responses"),
+    ],
+)
+async def test_the_azure_form(api: str, base: str, path: str) -> None:
+    async def answers(exchange: Exchange) -> None:
+        exchange.stream(*(HELLO if api == "openai" else ((RECORDED / f"{api}.sse").read_bytes(),)))
+
     async with (
-        wire_server(hello) as server,
+        wire_server(answers) as server,
         adapter(
-            "openai",
-            server.base_url.replace("/v1", "/openai/deployments/{model}"),
-            form="azure",
-            query={"api-version": "2024-10-21"},
+            api, server.base_url.replace("/v1", base), form="azure", query={"api-version": "2024-10-21"}
         ) as provider,
     ):
-        await provider.complete(ask("openai"))
+        await provider.complete(ask(api))
     exchange = server.exchanges[0]
-    assert exchange.head.startswith(
-        "POST /openai/deployments/gpt-5/chat/completions?api-version=2024-10-21 HTTP/1.1"
-    )
+    assert exchange.head.startswith(f"POST {path}?api-version=2024-10-21 HTTP/1.1")
     assert exchange.header("api-key") == KEY
 
 

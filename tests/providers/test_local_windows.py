@@ -158,12 +158,23 @@ def test_thinking_is_separated_however_it_is_cut(text: str, thinking: str, said:
         assert "".join(piece for _, piece in pairs) == said, size
 
 
-async def test_thinking_in_the_text_of_a_local_server() -> None:
+@pytest.mark.parametrize("api", ["openai", "ollama"])
+async def test_thinking_in_the_text_of_a_local_server(api: str) -> None:
     async def answers(exchange: Exchange) -> None:
-        exchange.stream(delta(content="<thi"), delta(content="nk>Hm.</think>\nHello."), delta("stop"), DONE)
+        texts = ("<thi", "nk>Hm.</think>\nHello.")
+        if "/api/show" in exchange.head:
+            exchange.send(plain(404, b"{}"))
+        elif api == "ollama":
+            lines = [{"message": {"content": text}, "done": False} for text in texts]
+            exchange.stream(*(json.dumps(line).encode() + b"\n" for line in [*lines, {"done": True}]))
+        else:
+            exchange.stream(*(delta(content=text) for text in texts), delta("stop"), DONE)
 
-    async with wire_server(answers) as server, chat(server.base_url) as provider:
-        answer = await provider.complete(Request("m", (user("x"),)))
+    async with (
+        wire_server(answers) as server,
+        adapter(api, url_for(api, server.base_url.removesuffix("/v1"))) as provider,
+    ):
+        answer = await provider.complete(ask(api))
     assert (answer.message.text, answer.reasoning) == ("Hello.", "Hm.")
 
 
