@@ -43,6 +43,11 @@ def problems(
             found.append(
                 f"task {task.id!r} names the role {task.role!r}; the roles are {', '.join(sorted(roles))}"
             )
+        found.extend(
+            f"task {task.id!r} names the test {test!r}, which leads outside the workspace; name it relative to the root"
+            for test in task.tests
+            if _leaves(test)
+        )
     for task in tasks:
         found.extend(
             f"task {task.id!r} depends on {needed!r}, which is no task of the plan"
@@ -52,6 +57,11 @@ def problems(
     if not found and (cycle := find_cycle(tasks)):
         found.append(f"the tasks depend on each other in a circle: {' -> '.join(cycle)}")
     return tuple(found)
+
+
+def _leaves(test: str) -> bool:
+    path = test.partition("::")[0]
+    return path.startswith("/") or ".." in path.split("/")
 
 
 def find_cycle(tasks: Iterable[TaskSpec]) -> tuple[str, ...]:

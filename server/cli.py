@@ -7,7 +7,7 @@ gates, findings, conflicts); 2 usage or configuration; 70 an internal error; 130
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, NoReturn, Protocol, cast
 
 from server.commands import COMMANDS, module_name
 
@@ -73,8 +73,15 @@ def _command(name: str, words: list[str]) -> int:
     from server.commands.invocation import Invocation
     from server.terminal.terminal import Terminal
 
+    complaints: list[str] = []
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            complaints.append(message)
+            super().error(message)
+
     module = cast("CommandModule", importlib.import_module(module_name(name)))
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"antiphon {name}",
         description=COMMANDS[name][0].upper() + COMMANDS[name][1:] + ".",
         epilog=f"examples:\n{module.EXAMPLES.rstrip()}",
@@ -82,10 +89,12 @@ def _command(name: str, words: list[str]) -> int:
         allow_abbrev=False,
     )
     module.configure(parser)
+    code: int | None = None
     try:
         args = parser.parse_args(words)
     except SystemExit as end:  # argparse has printed the help or the error
-        return end.code if isinstance(end.code, int) else USAGE
+        args = argparse.Namespace(json="--json" in words)
+        code = end.code if isinstance(end.code, int) else USAGE
     terminal = Terminal(
         stdin=sys.stdin,
         stdout=sys.stdout,
@@ -94,6 +103,10 @@ def _command(name: str, words: list[str]) -> int:
         json_lines=getattr(args, "json", False),
         no_color=getattr(args, "no_color", False),
     )
+    if code is not None:
+        for message in complaints:
+            terminal.emit({"type": "error", "kind": "UsageError", "message": message, "exitCode": code})
+        return code
     return guarded(module, Invocation(args, terminal, os.environ))
 
 

@@ -10,8 +10,10 @@ EXAMPLES = """  antiphon accept latest --all
   antiphon accept latest --hunk 3f9a --lines 2-5,8
   antiphon accept latest --hunk 3f9a --edited better.txt
 
---lines counts as `antiphon changes RUN --numbers` does; the other lines of the hunk stay open.
---edited takes the hunk's new text from a file (-: standard input), also where the hunk is a conflict.
+--lines counts as `antiphon changes RUN --numbers` does; the other lines of the
+hunk stay open.
+--edited takes the hunk's new text from a file (-: standard input), also where
+the hunk is a conflict.
 Exit code 1: a file is no longer what the proposal was made for; it is left
 as it is.
 """

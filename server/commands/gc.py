@@ -24,8 +24,9 @@ EXAMPLES = """  antiphon gc --dry-run
   antiphon gc --older-than 7 --keep 5
   antiphon gc --older-than 0 --keep 0
 
-A run that is removed takes its checkpoints along. Of runs that stay, checkpoints
-go as the configuration says: checkpoints.keep_days, checkpoints.keep.
+A run that is removed takes its checkpoints along. Of runs that stay,
+checkpoints go as the configuration says: checkpoints.keep_days and
+checkpoints.keep.
 """
 _FINISHED = frozenset({"completed", "partial", "failed", "cancelled"})
 _DAY_S = 86_400.0

@@ -9,7 +9,8 @@ EXAMPLES = """  antiphon reject latest --all
   antiphon reject latest --hunk 3f9a
   antiphon reject latest --hunk 3f9a --lines 2-5,8
 
---lines counts as `antiphon changes RUN --numbers` does; the other lines of the hunk stay open.
+--lines counts as `antiphon changes RUN --numbers` does; the other lines of the
+hunk stay open.
 """
 
 

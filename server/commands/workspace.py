@@ -3,11 +3,13 @@
 import os
 from pathlib import Path
 
-from orchestration.errors import WorkspaceError
+from orchestration.errors import UsageError, WorkspaceError
 
 
 def resolved(given: str | None) -> Path:
-    """The real path of the workspace. Raises WorkspaceError for one that is missing, no folder or unreadable."""
+    """The real path of the workspace. Raises UsageError for an empty name, WorkspaceError for one that is missing, no folder or unreadable."""
+    if given is not None and not given.strip():
+        raise UsageError("--workspace is empty; give a folder, or leave it out for the current one")
     try:
         root = Path(os.path.realpath(given or Path.cwd()))
     except FileNotFoundError as error:

@@ -101,6 +101,12 @@ def test_errors_for_programs(done: Bench) -> None:
         assert said.code == 2, said
         assert (said.last["type"], said.last["kind"], said.last["exitCode"]) == ("error", "NotFoundError", 2)
         assert said.last["message"] in said.errors
+    for words in (["runs", "--nope"], ["gc", "--keep", "x"], ["show"]):
+        said = done.antiphon(*words, "--json")
+        assert (said.code, said.last["type"], said.last["kind"]) == (2, "error", "UsageError"), said
+        assert said.last["message"] in said.errors
+    nowhere = done.antiphon("accept", "latest", "--all", "--workspace", "")
+    assert (nowhere.code, "--workspace is empty" in nowhere.errors) == (2, True), nowhere
     wrong = done("accept", "latest", "--file", "calk.py", "--json")
     assert (wrong.code, wrong.last["type"]) == (2, "error")
     completed = done("resume", "latest", "--trust", "--json")

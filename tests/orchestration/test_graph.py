@@ -14,6 +14,14 @@ def task(name: str, *needs: str, role: str = "coder") -> TaskSpec:
     return TaskSpec(id=name, title=f"do {name}", instructions="text", role=role, depends_on=needs)
 
 
+@pytest.mark.parametrize("test", ["/etc/passwd", "../x.py", "tests/../../x.py::test_a"])
+def test_tests_of_a_plan_are_inside(test: str) -> None:
+    spec = TaskSpec(id="a", title="A", instructions="x", role="coder", tests=("tests/a..b.py::T::t", test))
+    [reason] = problems([spec], roles=["coder"])
+    assert repr(test) in reason
+    assert "outside the workspace" in reason
+
+
 def test_a_valid_plan_has_no_problems() -> None:
     assert problems([task("a"), task("b", "a"), task("c", "a", "b")], roles=ROLES) == ()
 
