@@ -15,7 +15,17 @@ from benchmarks.outcome import Outcome
 from benchmarks.processes import REPOSITORY
 from benchmarks.report import Report, markdown, write
 
-NAMES = ("orchestration", "parallel", "server", "review", "providers", "snapshot", "diff", "journal")
+NAMES = (
+    "orchestration",
+    "parallel",
+    "server",
+    "review",
+    "providers",
+    "snapshot",
+    "checkpoint",
+    "diff",
+    "journal",
+)
 JSON_FILE = REPOSITORY / "benchmarks" / "results" / "latest.json"
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 

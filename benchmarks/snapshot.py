@@ -81,7 +81,7 @@ def _take(samples: Samples, files: int, kind: str) -> None:
     with tempfile.TemporaryDirectory(prefix="antiphon-bench-") as name:
         folder = Path(name).resolve()
         workspace, data = folder / "workspace", folder / "data"
-        _make(workspace, files)
+        make_workspace(workspace, files)
         if kind == "git":
             _commit(workspace, folder)
         first = run_program("snapshot_take", workspace, data, "--changes", 3).result
@@ -101,7 +101,7 @@ def _take(samples: Samples, files: int, kind: str) -> None:
         samples[f"{key}, {step}, CPU ms"] += [1000 * value for value in cpus]
 
 
-def _make(workspace: Path, files: int) -> None:
+def make_workspace(workspace: Path, files: int) -> None:
     for number in range(files // FOLDER_FILES):
         folder = workspace / f"folder_{number:04}"
         folder.mkdir(parents=True)

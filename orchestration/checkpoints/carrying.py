@@ -177,6 +177,7 @@ class Carrier:
             entries.put(path, Entry(mode, there.oid), b"", expected=there)
 
     def _folders(self, plan: RestorePlan) -> None:
+        """Empty folders come and go; then all that was changed is made durable."""
         entries = self._ports.entries
         for path in plan.make:
             try:
@@ -188,3 +189,4 @@ class Carrier:
         for path in sorted(emptied | gone, key=lambda path: (-path.count("/"), path)):
             if path not in plan.keep:
                 entries.drop_folder(path)
+        entries.settle()

@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -27,7 +27,7 @@ class WorkspaceFullError(WorkspaceError):
 
 
 class UserEntries(Protocol):
-    """Paths are those of trees: relative to the workspace, joined by `/`, and not followed. All methods block, and
+    """What changes is durable after `settle`. Paths are those of trees: relative to the workspace, joined by `/`, and not followed. All methods block, and
     raise PathRefusedError for what no tree can hold, WorkspaceError when the disk refuses.
     """
 
@@ -44,6 +44,9 @@ class UserEntries(Protocol):
     def remove(self, path: str, *, expected: Entry) -> None:
         """Raises ConflictError as `put`."""
 
+    def settle(self) -> None:
+        """What was put and removed so far is durable when it returns."""
+
     def make_folder(self, path: str) -> None: ...
 
     def drop_folder(self, path: str) -> bool:
@@ -59,6 +62,8 @@ class UserEntries(Protocol):
 class WorkspaceEntries:
     def __init__(self, guard: PathGuard) -> None:
         self._guard = guard
+        # Folders whose entries have changed and are not flushed: one flush does for many files in one.
+        self._unsettled: dict[str, None] = {}
 
     def at(self, path: str) -> Entry | None:
         inside = _checked(path)
@@ -95,6 +100,7 @@ class WorkspaceEntries:
                         expected,
                         lambda fresh: _file(folder, fresh, data, old, entry.mode),
                     )
+                self._unsettled[path.rpartition("/")[0]] = None
         except FileNotFoundError:
             raise ConflictError(f"{path} is gone; it was there a moment ago") from None
         except OSError as fault:
@@ -105,11 +111,24 @@ class WorkspaceEntries:
             with opened_folder(self._guard.root, _checked(path), create=False) as (folder, name):
                 _required(folder, name, path, expected)
                 os.unlink(name, dir_fd=folder)
-                sync_descriptor(folder)
+                self._unsettled[path.rpartition("/")[0]] = None
         except FileNotFoundError:
             raise ConflictError(f"{path} is gone already") from None
         except OSError as fault:
             raise _refused(path, "deleted", fault) from fault
+
+    def settle(self) -> None:
+        while self._unsettled:
+            folder, _ = self._unsettled.popitem()
+            with suppress(FileNotFoundError, ConflictError), self._opened(folder) as (opened, _):
+                try:
+                    sync_descriptor(opened)
+                except OSError as fault:
+                    raise _refused(folder or ".", "flushed", fault) from fault
+
+    def _opened(self, folder: str) -> AbstractContextManager[tuple[int, str]]:
+        """A folder itself ("": the root)."""
+        return opened_folder(self._guard.root, f"{folder}/." if folder else ".", create=False)
 
     def make_folder(self, path: str) -> None:
         try:
@@ -122,7 +141,7 @@ class WorkspaceEntries:
         try:
             with opened_folder(self._guard.root, _checked(path), create=False) as (folder, name):
                 os.rmdir(name, dir_fd=folder)
-                sync_descriptor(folder)
+                self._unsettled[path.rpartition("/")[0]] = None
         except FileNotFoundError:
             return True
         except (OSError, ConflictError):
@@ -143,11 +162,7 @@ class WorkspaceEntries:
 
     def sweep(self, folders: Iterable[str]) -> None:
         for folder in folders:
-            place = f"{folder}/." if folder else "."
-            with (
-                suppress(OSError, ConflictError, PathRefusedError),
-                opened_folder(self._guard.root, place, create=False) as (opened, _),
-            ):
+            with suppress(OSError, ConflictError, PathRefusedError), self._opened(folder) as (opened, _):
                 for name in os.listdir(opened):  # noqa: PTH208 - an open folder, so that no link is followed
                     maker = left_by(name)
                     if maker is not None and not _runs(maker):
@@ -210,7 +225,6 @@ def _place(folder: int, name: str, path: str, expected: Entry | None, write: Cal
         if isinstance(fault, FileExistsError):
             raise ConflictError(f"{path} is there now; it was not a moment ago") from None
         raise
-    sync_descriptor(folder)
 
 
 def _link(folder: int, fresh: str, target: bytes) -> None:

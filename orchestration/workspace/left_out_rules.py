@@ -5,6 +5,7 @@ files that hold secrets, and files too large. Pure rules over names.
 import re
 from collections.abc import Collection
 from fnmatch import translate
+from functools import lru_cache
 from pathlib import Path
 
 from orchestration.workspace.folders import left_by
@@ -80,6 +81,7 @@ def is_dependency(name: str, folder: Path) -> bool:
     return name in {"env", ".env", "virtualenv"} and (folder / "pyvenv.cfg").is_file()
 
 
+@lru_cache(maxsize=8192)  # asked of every file at every snapshot, and names come again
 def file_reason(name: str) -> str | None:
     """Why an untracked file is left out; "" needs no mention; None to take it."""
     if name in _SYSTEM_FILES or name.endswith(_COMPILED) or (name[0] == "." and left_by(name) is not None):

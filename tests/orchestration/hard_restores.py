@@ -47,6 +47,9 @@ class DyingEntries:
         self.inner.remove(path, expected=expected)
         self._count(before=False)
 
+    def settle(self) -> None:
+        self.inner.settle()
+
     def make_folder(self, path: str) -> None:
         self._count(before=True)
         self.inner.make_folder(path)
