@@ -17,6 +17,7 @@ from providers.usage import Usage
 TEXT_KEPT = 60_000
 RESULT_KEPT = 4_000
 KEEP_TREE_EVERY_S = 5.0
+MOST_CALLS = 2_000  # of an attempt, in the journal; a program may say what it likes as often as it likes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ class Reports:
     _session: str = ""
     _calls: dict[str, tuple[str, str]] = field(default_factory=dict)
     _count: int = 0
+    _results: int = 0
     _tree: str = ""
     _kept_at: float = 0.0
 
@@ -86,6 +88,8 @@ class Reports:
     async def _begin_tool(self, event: AgentEvent) -> None:
         reporter = self.reporter
         self._count += 1
+        if self._count > MOST_CALLS:
+            return
         call_id = event.call_id or f"call-{self._count}"
         if call_id in self._calls:
             return  # said again with more about it
@@ -103,6 +107,9 @@ class Reports:
 
     async def _end_tool(self, event: AgentEvent) -> None:
         reporter = self.reporter
+        self._results += 1
+        if self._results > MOST_CALLS:
+            return
         call_id = event.call_id or f"call-{self._count}"
         tool, subject = self._calls.pop(call_id, ("", ""))
         await reporter.live.record(

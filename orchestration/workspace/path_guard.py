@@ -31,6 +31,16 @@ _CONTROL = {
     ".idea": "configures the editor",
     ".cursor": "configures an agent",
     ".claude": "configures an agent",
+    ".codex": "configures an agent",
+    ".gemini": "configures an agent",
+    ".qwen": "configures an agent",
+    ".opencode": "configures an agent",
+    "opencode.json": "configures an agent",
+    "opencode.jsonc": "configures an agent",
+    ".cline": "configures an agent",
+    ".goose": "configures an agent",
+    ".copilot": "configures an agent",
+    ".aider.conf.yml": "configures an agent",
     ".mcp.json": "configures tool servers",
 }
 _GUIDANCE = {"agents.md", "claude.md", "gemini.md", ".cursorrules", ".windsurfrules", ".clinerules"}

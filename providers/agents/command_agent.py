@@ -7,7 +7,6 @@ are read too. The process group, leftovers included, has ended when `run` return
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -20,7 +19,8 @@ from providers.agents.description import AgentDescription
 from providers.agents.event_rules import RuleReader, Said
 from providers.agents.failing import failure, fault_of
 from providers.agents.line_rules import LineReader
-from providers.agents.printed_lines import LineSplitter, plain
+from providers.agents.printed_lines import plain
+from providers.agents.running import Running
 from providers.base import (
     AgentEvent,
     AgentResult,
@@ -28,13 +28,11 @@ from providers.base import (
     AskPermission,
     OnAgentEvent,
     ProcessPort,
-    ProviderProcess,
 )
 from providers.usage import UNKNOWN
 
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 _ARGUMENT_BYTES = 100_000  # Linux refuses a single argument of 128 KiB
-_DRAIN_S = 3.0  # for what is in the pipe after the end
 _OFF_LOOP_BYTES = 256 * 1024
 _STRAY_KEPT = 4_000
 _TEXT_PIECE = 64 * 1024
@@ -99,16 +97,16 @@ class CommandAgent:
             cwd=task.folder,
             env=environment,
             stdin=by_input,
+            stderr=True,
             purpose=task.label or self._name,
         )
-        running = _Running(process, reading, description)
+        running = Running(process, reading, description)
         try:
             code = await running.to_end(task.prompt.encode() if by_input else None)
-            words = process.errors()
         finally:
             with anyio.CancelScope(shield=True):
                 await process.kill()
-        return reading.result(code, words)
+        return reading.result(code, running.complaints)
 
     async def aclose(self) -> None:
         """Nothing outlives a run."""
@@ -163,79 +161,6 @@ class CommandAgent:
 def filled(word: str, fields: Mapping[str, str]) -> str:
     """`word` with its fields filled in at once, so that no field's text is taken for another field."""
     return re.sub("|".join(map(re.escape, fields)), lambda found: fields[found[0]], word)
-
-
-class _Running:
-    """A started process until it has ended. Nothing waits for longer than the description allows."""
-
-    def __init__(self, process: ProviderProcess, reading: "_Reading", description: AgentDescription) -> None:
-        self._process = process
-        self._reading = reading
-        self._description = description
-        self._code: int | None = None
-        self._ended = anyio.Event()
-
-    async def to_end(self, prompt: bytes | None) -> int:
-        """The exit code. Raises ProviderTimeoutError, and what reading raises."""
-        fault: Exception | None = None
-        with anyio.move_on_after(self._description.limit_s) as whole:
-            async with anyio.create_task_group() as group:
-                reading = anyio.CancelScope()
-                group.start_soon(self._wait, reading)
-                if prompt is not None:
-                    group.start_soon(self._feed, prompt)
-                try:
-                    with reading:
-                        await self._read()
-                    with anyio.fail_after(self._description.idle_s):
-                        await self._ended.wait()
-                except TimeoutError:
-                    fault = self._hanging()
-                except Exception as error:  # noqa: BLE001 - raised again below: out of the group it is itself
-                    fault = error
-                group.cancel_scope.cancel()
-        if whole.cancelled_caught:
-            fault = errors.ProviderTimeoutError(
-                f"{self._reading.name} took longer than {self._description.limit_s:g} s and was stopped",
-                retryable=False,
-            )
-        if fault is not None:
-            raise fault
-        assert self._code is not None
-        return self._code
-
-    async def _read(self) -> None:
-        output = self._process.stdout()
-        splitter = LineSplitter()
-        while True:
-            with anyio.fail_after(self._description.idle_s):
-                chunk = await anext(output, b"")
-            lines = splitter.feed(chunk) if chunk else splitter.end()
-            for line in lines:
-                await self._reading.take(line)
-            self._reading.too_long = splitter.too_long
-            if not chunk:
-                return
-
-    async def _wait(self, reading: anyio.CancelScope) -> None:
-        """What a daemon holds open is not waited for: its parent has ended, and so has the task."""
-        self._code = await self._process.wait()
-        self._ended.set()
-        await anyio.sleep(_DRAIN_S)
-        reading.cancel()
-
-    async def _feed(self, prompt: bytes) -> None:
-        with suppress(BrokenPipeError):  # it reads no further, which it may
-            await self._process.send(prompt)
-        await self._process.close_input()
-
-    def _hanging(self) -> errors.ProviderTimeoutError:
-        said = self._reading.last_words(self._process.errors())
-        return errors.ProviderTimeoutError(
-            f"{self._reading.name} said nothing for {self._description.idle_s:g} s and was stopped"
-            + (f"; before that: {said}" if said else ""),
-            retryable=False,
-        )
 
 
 class _Reading:

@@ -185,6 +185,11 @@ def _turn_failed(event: ev.TurnFailed, _state: RunState) -> list[Line]:
     return [line(_task(event.task_id), (f" turn {event.turn} failed: ", "yellow"), f"{what}: {event.detail}")]
 
 
+def _agent_finished(event: ev.AgentFinished, _state: RunState) -> list[Line]:
+    """What it was kept from; how it ended is told by what follows."""
+    return [line(_task(event.task_id), f" {event.detail}")] if event.ok and event.detail else []
+
+
 _TOLD: dict[type, Callable[[Any, RunState], list[Line]]] = {
     ev.RunCreated: _created,
     ev.RunOwned: _owned,
@@ -204,4 +209,5 @@ _TOLD: dict[type, Callable[[Any, RunState], list[Line]]] = {
     ev.BudgetExhausted: _exhausted,
     ev.CancelRequested: _cancel,
     ev.TurnFailed: _turn_failed,
+    ev.AgentFinished: _agent_finished,
 }

@@ -51,7 +51,7 @@ def carry_out(steps: list[dict[str, Any]], argv: list[str], given: str) -> int:
     return 0
 
 
-def one(what: str, value: Any, argv: list[str], given: str) -> None:  # noqa: C901 - a case for each step
+def one(what: str, value: Any, argv: list[str], given: str) -> None:  # noqa: C901, PLR0912 - a case for each step
     match what:
         case "say":
             say(json.dumps(value))
@@ -92,6 +92,12 @@ def one(what: str, value: Any, argv: list[str], given: str) -> None:  # noqa: C9
             wait_for(value)
         case "line_of":
             say(json.dumps({"type": "text", "text": "x" * value}))
+        case "complaints_of":
+            for _ in range(value // 65536):
+                sys.stderr.write("x" * 65535 + "\n")
+        case "tools":
+            for number in range(value):
+                say(json.dumps({"type": "tool", "id": str(number), "name": "look", "path": "calc.py"}))
         case "hang":
             time.sleep(600)
         case _:

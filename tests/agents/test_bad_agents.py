@@ -119,6 +119,20 @@ def test_a_line_of_50_mb(fake: FakeAgent) -> None:
     assert done.last["changes"]["files"] == 1
 
 
+def test_100_mb_of_complaints_are_read_and_their_end_is_told(fake: FakeAgent) -> None:
+    fake.does({"complaints_of": 100 * 1024 * 1024}, {"complain": "that was it\n"}, WRITES, DONE)
+    assert fake.run().code == 0
+    fake.does({"complaints_of": 1024 * 1024}, {"complain": "that was it\n"}, {"exit": 3})
+    assert reason(fake.run()).endswith("that was it")
+
+
+def test_what_it_does_a_million_times_is_not_kept_a_million_times(fake: FakeAgent) -> None:
+    fake.does({"tools": 5_000}, WRITES, DONE)
+    done = fake.run()
+    assert done.code == 0
+    assert sum(event["type"] == "tool_started" for event in done.events) == 2_000
+
+
 def test_no_output_at_all(fake: FakeAgent) -> None:
     fake.does(WRITES)
     done = fake.run()
