@@ -410,7 +410,7 @@ async def test_an_output_limit_that_is_too_high_is_lowered_to_what_the_server_na
         ("openai", "response_format", "Unrecognized request argument supplied: response_format"),
         (
             "openai-responses",
-            "text",
+            'text":{"format',
             "Unsupported parameter: 'text.format' is not supported with this model.",
         ),
         ("anthropic", "output_config", "output_config: Extra inputs are not permitted"),
