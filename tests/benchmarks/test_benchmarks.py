@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.__main__ import NAMES, PAGE, benchmark, measure
 from benchmarks.outcome import Outcome, Table, Target, median_ratio, percentile
+from benchmarks.published import renewed
 from benchmarks.report import BEGIN, END, Report, markdown, placed, write
 
 
@@ -76,6 +77,25 @@ def test_a_benchmark_that_fails_hides_no_other(capfd: pytest.CaptureFixture[str]
     text = markdown(replace(report_of(*outcomes), failures=failures))
     assert "- **missing** failed: No module named 'benchmarks.missing'" in text
     assert "### Diff" in text
+
+
+def test_one_benchmark_is_published_beside_the_others(tmp_path: Path) -> None:
+    results = tmp_path / "latest.json"
+    other = replace(OUTCOME, name="other", title="Another")
+    write(report_of(OUTCOME, other), results, None)
+    fresh = replace(report_of(replace(OUTCOME, tables=(), targets=())), date="2026-03-04", commit="def")
+    added = replace(fresh, outcomes=(*fresh.outcomes, replace(OUTCOME, name="added")))
+    found = renewed(results, added, ("added", "made", "other"))
+    assert [outcome.name for outcome in found.outcomes] == ["added", "made", "other"]
+    assert (found.date, found.commit) == ("2026-01-02", "abc")
+    _, made, kept = found.outcomes
+    assert made.tables == ()
+    assert "Measured alone on 2026-03-04 at commit `def`" in made.notes[-1]
+    assert kept == other
+    write(found, results, None)
+    assert markdown(renewed(results, replace(fresh, outcomes=()), ("added", "made", "other"))) == markdown(
+        found
+    )
 
 
 def test_a_report_is_written_between_the_markers(tmp_path: Path) -> None:
