@@ -82,7 +82,7 @@ class Attempts:
             if end is not None:
                 return end
             failures = self._live.state.tasks[task_id].failures
-            if start.attempt >= options.budget.attempts:
+            if start.attempt - task.spent_attempts >= options.budget.attempts:
                 return TaskEnd("dead", failures[-1].reason)
             start = _Start(start.snapshot, start.attempt + 1)
 
@@ -304,6 +304,8 @@ class Attempts:
             if failures:
                 before, feedback = start.attempt - 1, failures[-1].feedback
                 parts.append(self._definitions.prompt("retry", attempt=before, feedback=feedback))
+        if note := self._live.state.tasks[spec.id].note:
+            parts.append(note)
         if self._definitions.guidance:
             parts.append(self._definitions.prompt("guidance", text=self._definitions.guidance))
         return (user("\n\n".join(part.rstrip("\n") for part in parts) + "\n"),)

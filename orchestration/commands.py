@@ -28,14 +28,26 @@ class StartRun(_Command, frozen=True, kw_only=True, tag="start_run"):
     idempotency_key: str | None = None
 
 
+class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """Dead letters to try again (all of the run when there are no `task_ids`), what a person has to add, and another
+    model for them.
+    """
+
+    task_ids: tuple[str, ...] = ()
+    note: str = ""
+    model: str | None = None
+    by: str = ""
+
+
 class ResumeRun(_Command, frozen=True, kw_only=True, tag="resume_run"):
     """`options` None: those of the run. `adopt` takes the run from a process that holds it but hangs: that one
-    writes nothing and starts nothing any more.
+    writes nothing and starts nothing any more. `retry` tries dead letters again, and what was skipped for them.
     """
 
     run_id: str
     options: RunOptions | None = None
     adopt: bool = False
+    retry: Retry | None = None
 
 
 class CancelRun(_Command, frozen=True, kw_only=True, tag="cancel_run"):

@@ -195,6 +195,23 @@ def _task_dead(state: RunState, event: ev.TaskDead, time: float) -> None:
         _put(state, replace(task, status="dead", reason=event.reason, activity="", ended=time))
 
 
+def _task_retried(state: RunState, event: ev.TaskRetried, _time: float) -> None:
+    if task := state.tasks.get(event.task_id):
+        spec = task.spec if event.model is None else replace(task.spec, model=event.model)
+        _put(
+            state,
+            replace(
+                task,
+                spec=spec,
+                status="pending",
+                reason="",
+                note=event.note,
+                spent_attempts=task.attempt,
+                ended=0.0,
+            ),
+        )
+
+
 def _task_skipped(state: RunState, event: ev.TaskSkipped, time: float) -> None:
     if task := state.tasks.get(event.task_id):
         _put(state, replace(task, status="skipped", reason=event.reason, ended=time))
@@ -312,6 +329,7 @@ _STEPS: dict[type, Callable[[RunState, Any, float], None]] = {
     ev.AttemptFailed: _attempt_failed,
     ev.TaskMerged: _task_merged,
     ev.TaskDead: _task_dead,
+    ev.TaskRetried: _task_retried,
     ev.TaskSkipped: _task_skipped,
     ev.TaskCancelled: _task_cancelled,
     ev.TurnStarted: _turn_started,

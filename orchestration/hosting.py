@@ -17,6 +17,7 @@ from orchestration import commands as cm
 from orchestration import events as ev
 from orchestration.agents.roles import packaged_roles
 from orchestration.budget import SpentError
+from orchestration.dead_letters import retried_tasks
 from orchestration.engine_ports import EnginePorts
 from orchestration.errors import (
     AntiphonError,
@@ -136,16 +137,19 @@ class Hosts:
                 raise UsageError(f"{command.run_id} is running here already")
             await self.given_up(command.run_id)
         state = await self._states.read(command.run_id)
+        retried = retried_tasks(state, command.retry)
         if state.end == "completed":
             raise UsageError(f"{command.run_id} is completed: nothing is left to resume")
         options = command.options or state.options
         if options is None:
             raise UsageError(f"{command.run_id} has no options in its journal and cannot be resumed")
         self._check(options)
+        if command.retry is not None and command.retry.model is not None:
+            self._ports.models.resolve(command.retry.model)
         live, epoch = await self._taken(command.run_id, seize=command.adopt)
         owned = ev.RunOwned(epoch=epoch, pid=self._ports.pid, resumed=True, options=command.options)
         try:
-            await live.record(owned)
+            await live.record(owned, *retried)
         except BaseException:
             await live.close()  # what is not hosted is not held: it can be tried again, by others too
             raise

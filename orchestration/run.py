@@ -52,7 +52,8 @@ class GateState:
 
 class TaskState(msgspec.Struct, frozen=True):
     """A struct, since it is replaced at every event and its copy costs a fraction of a dataclass's.
-    `started` and `ended` are Unix seconds (0: not yet); `attempt` and `turn` count from 1.
+    `started` and `ended` are Unix seconds (0: not yet); `attempt` and `turn` count from 1. `spent_attempts`
+    were made before a person had it tried again, with `note`.
     """
 
     spec: TaskSpec
@@ -72,6 +73,8 @@ class TaskState(msgspec.Struct, frozen=True):
     activity: str = ""
     started: float = 0.0
     ended: float = 0.0
+    spent_attempts: int = 0
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,8 +171,17 @@ class RunReadResult(Wire):
     last_seq: int
 
 
+class RetryEntry(Wire):
+    """Dead letters to try again; all of the run when none is named."""
+
+    task_ids: list[str] = []
+    note: str = ""
+    model: str | None = None
+
+
 class RunResumeParams(RunParams):
     adopt: bool = False
+    retry: RetryEntry | None = None
 
 
 class RunSubscribeParams(RunParams):

@@ -68,6 +68,7 @@ from orchestration.events.of_tasks import (
     TaskDead,
     TaskMerged,
     TaskResumed,
+    TaskRetried,
     TaskSkipped,
     TaskStarted,
     TaskWaiting,
@@ -131,6 +132,7 @@ __all__ = [
     "TaskDead",
     "TaskMerged",
     "TaskResumed",
+    "TaskRetried",
     "TaskSkipped",
     "TaskStarted",
     "TaskWaiting",
@@ -159,6 +161,7 @@ Event = (
     | TaskStarted
     | TaskWaiting
     | TaskResumed
+    | TaskRetried
     | AttemptFailed
     | TaskMerged
     | TaskDead

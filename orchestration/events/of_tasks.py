@@ -62,6 +62,17 @@ class TaskDead(StateEvent, frozen=True, kw_only=True, tag="task_dead"):
     attempts: int
 
 
+class TaskRetried(StateEvent, frozen=True, kw_only=True, tag="task_retried"):
+    """A person had a dead letter (or a task that was skipped because of one) tried again, with as many attempts
+    as a new task has. `note` goes into its conversations, `model` replaces its model.
+    """
+
+    task_id: str
+    note: str = ""
+    model: str | None = None
+    by: str = ""
+
+
 class TaskSkipped(StateEvent, frozen=True, kw_only=True, tag="task_skipped"):
     task_id: str
     because: str

@@ -10,6 +10,8 @@ COMMANDS: Mapping[str, str] = {
     "resume": "go on with a run that was interrupted, cancelled or came to an end early",
     "runs": "list the runs of a workspace",
     "show": "show a run: its tasks, gates, attempts and costs",
+    "dead-letters": "show what failed for good in a run, attempt by attempt",
+    "retry": "try dead letters again, with another model or a word of yours",
     "cancel": "cancel a run, also one of another process",
     "changes": "show what a run proposes, hunk by hunk",
     "accept": "write hunks of a run to your files",

@@ -8,6 +8,7 @@ from server.commands.invocation import Invocation, run_argument
 from server.settings import COMMAND_LINE, Settings
 
 if TYPE_CHECKING:
+    from orchestration.commands import Retry
     from orchestration.events import RunOptions
 
 EXAMPLES = """  antiphon resume latest
@@ -32,6 +33,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(invocation: Invocation) -> int:
+    return resumed(invocation, None)
+
+
+def resumed(invocation: Invocation, retry: "Retry | None") -> int:
+    """Goes on with the run that is named, and tries dead letters of it again where that is asked."""
     import anyio
 
     from orchestration.commands import ResumeRun
@@ -61,7 +67,7 @@ def execute(invocation: Invocation) -> int:
             invocation,
             root,
             chosen,
-            ResumeRun(run_id=run_id, options=options, adopt=invocation.args.adopt),
+            ResumeRun(run_id=run_id, options=options, adopt=invocation.args.adopt, retry=retry),
             trusted=trust,
         )
 

@@ -259,3 +259,15 @@ def test_resume_takes_other_options(bench: Bench) -> None:
     assert {item["path"] for item in resumed.last["accepted"]["files"]} == {"one.txt", "two.txt"}
     assert json.loads(resumed.out.splitlines()[0])["type"] == "run_owned"
     assert (bench.workspace / "two.txt").read_text() == "2\n"
+
+
+def test_dead_letters_and_retry(done: Bench) -> None:
+    told = done("dead-letters", "latest", "--json").last
+    assert [(item["id"], len(item["attempts"])) for item in told["deadLetters"]] == [("mend", 3)]
+    assert "antiphon retry" in done("dead-letters", "latest").out
+    assert done("retry", "latest", "mned").code == 2
+    done.model.turns["Mend"] = [[edit("calc.py", "a - b", "a + b")]]
+    again = done("retry", "latest", "mend", "--note", "Addition, please.", "--trust", "--json")
+    assert (again.code, again.last["tasks"]) == (0, {"merged": 2}), again
+    assert "Addition, please." in done.records.of_task("Mend")[-1].first_user_text
+    assert "no dead letter" in done("dead-letters", "latest").out
