@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """  antiphon dead-letters latest
   antiphon dead-letters latest --json | jq '.deadLetters[].attempts[].reason'
-  antiphon retry latest parse-numbers --note "the grammar is in docs/grammar.md"
+  antiphon retry latest parse-numbers --note "see docs/grammar.md"
 """
 
 

@@ -5,7 +5,7 @@ import argparse
 from server.commands.invocation import Invocation, run_argument
 
 EXAMPLES = """  antiphon retry latest
-  antiphon retry latest parse-numbers --note "the grammar is in docs/grammar.md"
+  antiphon retry latest parse-numbers --note "see docs/grammar.md"
   antiphon retry latest parse-numbers --model openai/gpt-4.1
 
 Tasks that were skipped because of a dead letter come back with it. What is
