@@ -5,7 +5,7 @@ server is asked for a limited time. No key is in any result.
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -56,7 +56,7 @@ class Probe:
 @dataclass(frozen=True, slots=True)
 class UsableModel:
     """A model that can be called now, by its full id, with what is known of it. `source`: `server` (it lists it),
-    `settings` (the user describes it) or `script`.
+    `settings` (the user describes it), `script`, or `agent` (no model: it runs its own loop).
     """
 
     id: str
@@ -70,6 +70,15 @@ class Usable:
 
     models: tuple[UsableModel, ...]
     silent: tuple[Probe, ...] = ()
+
+
+NONE = Usable(())
+
+
+def with_agents(usable: Usable, agents: Iterable[str]) -> Usable:
+    """With the installed coding agents, whose names are ids too; what they cost and hold is theirs to know."""
+    added = tuple(UsableModel(name, ModelProfile(), "agent") for name in agents)
+    return Usable((*usable.models, *added), usable.silent)
 
 
 class Survey:

@@ -39,9 +39,10 @@ from providers.base import ModelProfile, ProcessPort
 from providers.key_stores import KeyStore
 from providers.local_servers import LocalServer, probe_local
 from providers.registry import Registry, build_providers
+from providers.survey import with_agents
 from server.composition import ModelEntry, TrustWord
 from server.current_providers import CurrentProviders
-from server.external_agents import external_agents
+from server.external_agents import agents_found, external_agents
 from server.handshake import VERSION
 from server.logs import hide, secret_values
 from server.provider_settings import providers_config
@@ -348,7 +349,10 @@ class Served:
 
     async def models(self, settings: Settings, secrets: KeyStore | None) -> Sequence[ModelEntry]:
         async with open_providers(settings, self._environ, editor_keys=secrets) as registry:
-            usable = await registry.survey.usable()
+            agents = await agents_found(None, settings=settings, environ=self._environ, ask=False)
+            usable = with_agents(
+                await registry.survey.usable(), (agent.name for agent in agents if agent.program)
+            )
             entries = {model.id: _entry(model.id, model.profile, model.source) for model in usable.models}
             if settings.model is not None:
                 source = settings.sources.get("model", "settings")

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.commands.invocation import Invocation, workspace_options
@@ -14,9 +15,9 @@ EXAMPLES = """  antiphon models
   antiphon models ollama
   antiphon models --json | jq -r 'select(.contextWindow >= 200000) | .id'
 
-Each server that is set up is asked for its list, 5 s at most. The columns are
-id, window in tokens, USD per million tokens in and out; `?` is unknown.
-Exit code 1: there is none.
+Each server that is set up is asked for its list, 5 s at most; installed coding
+agents are listed by their name alone. The columns are id, window in tokens, USD
+per million tokens in and out; `?` is unknown. Exit code 1: there is none.
 """
 
 
@@ -31,7 +32,7 @@ def execute(invocation: Invocation) -> int:
     root = invocation.workspace()
     settings, _ = invocation.settings(root)
     wanted = invocation.args.provider
-    usable = anyio.run(_asked, invocation, settings, wanted)
+    usable = anyio.run(_asked, invocation, root, settings, wanted)
     terminal = invocation.terminal
     for model in usable.models:
         terminal.emit(model_json(model))
@@ -43,15 +44,22 @@ def execute(invocation: Invocation) -> int:
     return 0 if usable.models else 1
 
 
-async def _asked(invocation: Invocation, settings: "Settings", wanted: str | None) -> "Usable":
+async def _asked(invocation: Invocation, root: Path, settings: "Settings", wanted: str | None) -> "Usable":
     from orchestration.errors import UsageError
+    from providers.survey import NONE, with_agents
     from server.app import open_providers
+    from server.external_agents import agents_found
 
-    async with open_providers(settings, invocation.environ) as registry:
+    environ = invocation.environ
+    agents = await agents_found(root, settings=settings, environ=environ, ask=False)
+    async with open_providers(settings, environ) as registry:
         names = [status.name for status in registry.survey.configured()]
-        if wanted is not None and wanted not in names:
-            raise UsageError(f"unknown provider {wanted!r}; known are {', '.join(names)}")
-        return await registry.survey.usable(wanted)
+        if wanted is not None and wanted not in {*names, *(agent.name for agent in agents)}:
+            raise UsageError(f"unknown provider {wanted!r}; known are {', '.join(names)}, and agents")
+        installed = [agent.name for agent in agents if agent.program and wanted in {None, agent.name}]
+        if wanted is None or wanted in names:
+            return with_agents(await registry.survey.usable(wanted), installed)
+    return with_agents(NONE, installed)
 
 
 def model_json(model: "UsableModel") -> dict[str, object]:
