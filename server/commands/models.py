@@ -16,8 +16,8 @@ EXAMPLES = """  antiphon models
   antiphon models --json | jq -r 'select(.contextWindow >= 200000) | .id'
 
 Each server that is set up is asked for its list, 5 s at most; installed coding
-agents are listed by their name alone. The columns are id, window in tokens, USD
-per million tokens in and out; `?` is unknown. Exit code 1: there is none.
+agents are listed by their name alone. The columns are id, window in tokens,
+USD per million tokens in and out; `?` is unknown. Exit code 1: there is none.
 """
 
 

@@ -285,8 +285,9 @@ def test_installed_coding_agents_are_models_too(
     program = tmp_path / "my-agent"
     program.write_text("#!/bin/sh\nexit 1\n")
     program.chmod(0o755)
+    described = 'argv = ["{prompt}"]\noutput = "text"\n'
     configure(
-        f'[agents.mine]\nprogram = "{program}"\nargv = ["{{prompt}}"]\n[agents.gone]\nprogram = "/no/such"\nargv = ["{{prompt}}"]\n'
+        f'[agents.mine]\nprogram = "{program}"\n{described}[agents.gone]\nprogram = "/no/such"\n{described}'
     )
     antiphon.variables["OLLAMA_HOST"] = "127.0.0.1:9"
     listed = antiphon("models", "mine", "--json")
