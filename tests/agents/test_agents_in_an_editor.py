@@ -6,7 +6,7 @@ import pytest
 
 from server.to_lsp import uri_of
 from tests.agents.conftest import DONE, FakeAgent
-from tests.agents.test_bad_agents import is_alive
+from tests.agents.test_bad_agents import is_alive, until
 from tests.server.lsp_client import CAPABILITIES, LspClient
 
 WRITES = {"write": ["calc.py", "def add(a, b):\n    return a + b\n"]}
@@ -44,6 +44,6 @@ def test_closing_the_editor_ends_the_agent(fake: FakeAgent, client: LspClient) -
     client.on("antiphon/approval/request", lambda asked: {"decision": "run"})
     client.initialize(fake.root, options={"trusted": True}, capabilities=OURS)
     client.request("antiphon/run/start", {"root": uri_of(fake.root), "goal": "Mend add", "model": "fake"})
-    client.until(lambda: child.exists() and child.read_text(), 60, "the agent's child")
+    until(lambda: child.exists() and bool(child.read_text()))
     client.close()
     assert not is_alive(int(child.read_text()))

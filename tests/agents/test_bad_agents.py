@@ -218,7 +218,7 @@ def test_a_cancelled_run_leaves_nothing_alive(fake: FakeAgent, number: signal.Si
     with subprocess.Popen(
         [PROGRAM, *words], env=fake.antiphon.environment(), stdin=subprocess.DEVNULL
     ) as run:
-        _until(lambda: daemon.exists() and bool(daemon.read_text()))
+        until(lambda: daemon.exists() and bool(daemon.read_text()))
         run.send_signal(number)
         assert run.wait(30) == 130
     assert not is_alive(int(child.read_text()))
@@ -226,7 +226,7 @@ def test_a_cancelled_run_leaves_nothing_alive(fake: FakeAgent, number: signal.Si
     assert (fake.root / "calc.py").read_text() == "def add(a, b):\n    return a - b\n"
 
 
-def _until(holds: Callable[[], bool]) -> None:
+def until(holds: Callable[[], bool]) -> None:
     limit = time.monotonic() + 30
     while not holds():
         assert time.monotonic() < limit, "it never happened"
