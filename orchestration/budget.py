@@ -40,6 +40,11 @@ class Spending:
         self._tokens += usage.total_tokens or 0
         self._usd += usage.cost_usd or 0.0
 
+    @property
+    def usd_left(self) -> float | None:
+        """None: no limit."""
+        return None if self.limits.usd is None else max(0.0, self.limits.usd - self._usd)
+
     def check(self) -> None:
         """Raises BudgetExhaustedError once a limit is reached: no further call may start."""
         if self.limits.tokens is not None and self._tokens >= self.limits.tokens:

@@ -99,7 +99,7 @@ class AgentTask(msgspec.Struct, frozen=True, kw_only=True):
     """What an external agent is given: a prompt and a folder that is its own. `environment` is what commands
     in the folder need; `scratch` a folder beside it for temporary files, empty at the start. `session`: an
     earlier session of the same agent in the same files, to go on with. `label` names run and task for the
-    ledger of processes.
+    ledger of processes. `usd_left`: what it may spend, for one that can be told; None: no limit.
     """
 
     prompt: str
@@ -109,6 +109,7 @@ class AgentTask(msgspec.Struct, frozen=True, kw_only=True):
     session: str | None = None
     environment: Mapping[str, str] = {}
     label: str = ""
+    usd_left: float | None = None
 
 
 class AgentEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -225,6 +225,7 @@ class _Work:
             session=session,
             environment=_environment(self._checkout),
             label=f"{self._task_id}: {agent.name}",
+            usd_left=errand.spending.usd_left,
         )
         try:
             result = await agent.run(given, on_event=self._reports.take, ask=self._may)

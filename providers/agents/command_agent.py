@@ -119,10 +119,12 @@ class CommandAgent:
             "{scratch}": str(task.scratch),
             "{model}": task.model or "",
             "{session}": task.session or "",
+            "{budget}": "" if task.usd_left is None else f"{task.usd_left:.4f}",
         }
         options = {
             "{model}": description.model if task.model else (),
             "{session}": description.session if task.session else (),
+            "{budget}": description.budget if task.usd_left is not None else (),
         }
         argv: list[str] = [self._program]
         for word in description.argv:

@@ -88,8 +88,8 @@ class AgentDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """A coding CLI.
 
     `argv` follows `program`. In it `{prompt}`, `{folder}` and `{scratch}` are filled in; an element that is just
-    `{model}` or `{session}` gives way to the list of that name, which holds `{model}` or `{session}` and is left
-    out when there is none. With `prompt = "stdin"` the prompt is written to standard input, with `"file"` to
+    `{model}`, `{session}` or `{budget}` gives way to the list of that name, which holds it (`{budget}` in USD) and
+    is left out when there is none. With `prompt = "stdin"` the prompt is written to standard input, with `"file"` to
     `{scratch}/task.md`.
 
     `environment` names variables (patterns) of the user's that it may have, beside the usual ones without secrets;
@@ -108,6 +108,7 @@ class AgentDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     output: Literal["jsonl", "text"] = "jsonl"
     model: tuple[str, ...] = ()
     session: tuple[str, ...] = ()
+    budget: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     set: dict[str, str] = {}
     own_files: tuple[str, ...] = ()

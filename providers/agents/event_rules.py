@@ -93,7 +93,7 @@ class RuleReader:
         now = usage_at(element, rule.usage)
         if now == UNKNOWN:
             return None
-        now = self._still_to_come(now, rule.usage)
+        now = self._still_to_come(now)
         if rule.scope == "step":
             return AgentEvent(kind="usage", usage=now)
         key = _text(line, rule.key) if rule.scope == "keyed" else ""
@@ -102,12 +102,12 @@ class RuleReader:
         more = now if before is None else _less(now, before)
         return AgentEvent(kind="usage", usage=more) if more != _NOTHING else None
 
-    def _still_to_come(self, now: Usage, here: UsagePaths) -> Usage:
-        """What is told only at the end, such as the cost, is nothing so far rather than unknown."""
+    def _still_to_come(self, now: Usage) -> Usage:
+        """What is told at the end if not here, such as the cost, is nothing so far rather than unknown."""
         later = {
             field
             for field, paths in _FIELDS.items()
-            if not getattr(here, paths) and any(getattr(end, paths) for end in self._at_end)
+            if getattr(now, field) is None and any(getattr(end, paths) for end in self._at_end)
         }
         return msgspec.structs.replace(now, **dict.fromkeys(later, 0))
 

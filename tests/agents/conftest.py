@@ -17,7 +17,8 @@ DONE: Step = {"say": {"type": "end", "ok": True, "result": "I wrote it."}}
 DESCRIPTION = """
 [agents.fake]
 program = "{python}"
-argv = ["{script}", "{steps}", "{{model}}", "{{session}}"]
+argv = ["{script}", "{steps}", "{{model}}", "{{session}}", "{{budget}}"]
+budget = ["--usd", "{{budget}}"]
 prompt = "stdin"
 model = ["--model", "{{model}}"]
 session = ["--resume", "{{session}}"]

@@ -1,5 +1,6 @@
 """Agents that misbehave: each has its clear end, and nothing of them stays alive."""
 
+import json
 import os
 import signal
 import subprocess
@@ -199,6 +200,17 @@ def test_a_budget_that_is_overrun_ends_it(fake: FakeAgent) -> None:
     assert done.last["usage"]["input_tokens"] == 900
     assert done.last["usageIncomplete"]
     assert not is_alive(int((fake.folder / "child").read_text()))
+
+
+def test_it_is_told_what_it_may_spend_and_what_it_spent_counts(fake: FakeAgent) -> None:
+    fake.does(fake.note, {"say": {"type": "usage", "in": 9, "out": 1, "usd": 0.75}}, WRITES, DONE)
+    plan = fake.folder / "plan.json"
+    tasks = [{"id": name, "title": name, "instructions": "x"} for name in ("a", "b")]
+    plan.write_text(json.dumps(tasks))
+    done = fake.run("--plan-file", str(plan), "--max-cost", "1", "--max-parallel", "1")
+    assert fake.noted()["argv"][-2:] == ["--usd", "0.2500"]
+    assert done.code == 1
+    assert any(event["type"] == "budget_exhausted" for event in done.events)
 
 
 def test_a_limit_in_usd_needs_an_agent_that_tells_its_cost(fake: FakeAgent) -> None:
