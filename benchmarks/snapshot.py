@@ -2,7 +2,8 @@
 
 Workspaces of 10,000 and 100,000 files of 2 kB in folders of twenty, in a git repository and without one. The
 first snapshot stores everything, durably. The next ones come from the same process, as in a server, and from a
-fresh one, as on the command line, whose reading of what it knew of the files is counted. Then: whether runs
+fresh one, as on the command line, whose loading of the object library (about 50 ms) and of what it knew of the files
+is counted. Then: whether runs
 whose agents only edit leave a checkout or start a process.
 """
 
