@@ -100,7 +100,7 @@ class RuleReader:
         before = self._spent.get(key)
         self._spent[key] = now
         more = now if before is None else _less(now, before)
-        return AgentEvent(kind="usage", usage=more) if more != _NOTHING else None
+        return AgentEvent(kind="usage", usage=more) if any(msgspec.structs.astuple(more)) else None
 
     def _still_to_come(self, now: Usage) -> Usage:
         """What is told at the end if not here, such as the cost, is nothing so far rather than unknown."""
@@ -112,7 +112,6 @@ class RuleReader:
         return msgspec.structs.replace(now, **dict.fromkeys(later, 0))
 
 
-_NOTHING = Usage(0, 0, 0, 0, 0.0)
 _FIELDS = {
     "input_tokens": "input",
     "output_tokens": "output",

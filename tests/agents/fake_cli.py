@@ -98,6 +98,11 @@ def one(what: str, value: Any, argv: list[str], given: str) -> None:  # noqa: C9
         case "tools":
             for number in range(value):
                 say(json.dumps({"type": "tool", "id": str(number), "name": "look", "path": "calc.py"}))
+        case "meet":
+            folder = Path(value[0])
+            (folder / str(os.getpid())).write_text(str(Path.cwd()))
+            while len(list(folder.iterdir())) < value[1]:
+                time.sleep(0.02)
         case "hang":
             time.sleep(600)
         case _:

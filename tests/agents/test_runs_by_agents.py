@@ -3,6 +3,7 @@ command line.
 """
 
 import json
+import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -158,3 +159,59 @@ def test_at_a_terminal_a_person_may_refuse_the_agent(fake: FakeAgent) -> None:
         assert terminal.end() == 1
         assert "a person rejected it" in terminal.text
     assert not (fake.folder / "note").exists()
+
+
+def test_agents_at_work_together_have_a_folder_each(fake: FakeAgent) -> None:
+    """Both wait until two have begun, each where it found nobody else's file."""
+    meeting = fake.folder / "meeting"
+    meeting.mkdir()
+    fake.does({"meet": [str(meeting), 2]}, {"write": ["mine.txt", "x\n"]}, DONE)
+    plan = fake.folder / "plan.json"
+    tasks = [{"id": name, "title": name, "instructions": "x"} for name in ("a", "b")]
+    plan.write_text(json.dumps(tasks))
+    done = fake.run("--plan-file", str(plan))
+    assert done.last["tasks"] == {"merged": 2}, done
+    places = [path.read_text() for path in meeting.iterdir()]
+    assert len(set(places)) == 2
+
+
+def test_a_repository_that_it_makes_in_its_folder_is_not_taken(fake: FakeAgent) -> None:
+    fake.does(
+        {"write": [".git/config", "[core]\n\tfsmonitor = touch x\n"]},
+        {"write": ["sub/.git/HEAD", "x"]},
+        WRITES,
+        DONE,
+    )
+    done = fake.run()
+    merged = next(event for event in done.events if event["type"] == "task_merged")
+    assert merged["changed"] == ["calc.py"]
+
+
+def test_what_a_task_started_from_is_the_same_afterwards(fake: FakeAgent) -> None:
+    """The parent's tree: by the ids of its files, which are made of their contents, all of them read again."""
+    plan = fake.folder / "plan.json"
+    tasks = [
+        {"id": "a", "title": "a", "instructions": "x"},
+        {"id": "b", "title": "b", "instructions": "x", "depends_on": ["a"]},
+    ]
+    plan.write_text(json.dumps(tasks))
+    fake.does({"append": ["calc.py", "# more\n"]}, DONE)
+    done = fake.run("--plan-file", str(plan))
+    assert done.code == 0, done
+    started = {event["taskId"]: event for event in done.events if event["type"] == "task_started"}
+    merged = {event["taskId"]: event["snapshot"] for event in done.events if event["type"] == "task_merged"}
+    given = {event["taskId"]: event["tree"] for event in done.events if event["type"] == "agent_started"}
+    assert started["b"]["snapshot"] == merged["a"]
+    (shadow,) = (fake.antiphon.home / ".local/share/antiphon/workspaces").glob("*/snapshots.git")
+
+    def git(*words: str) -> str:
+        done = subprocess.run(
+            ["git", f"--git-dir={shadow}", *words], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    for task in ("a", "b"):
+        assert git("rev-parse", f"{started[task]['snapshot']}^{{tree}}") == given[task]
+    assert git("show", f"{merged['a']}:calc.py").count("# more") == 1
+    assert git("show", f"{merged['b']}:calc.py").count("# more") == 2
+    git("fsck", "--full", "--no-dangling")
