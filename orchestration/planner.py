@@ -24,6 +24,7 @@ from providers.errors import ProviderError
 from providers.messages import Message, RequestLabels, user
 
 PLAN_ATTEMPTS = 3
+PRIORITY = 2  # of its calls where they wait for a limit: every task waits for the plan
 FILES_SHOWN = 400
 
 
@@ -127,7 +128,7 @@ def _talk(
         recorder=live,
         provider=provider,
         model=model,
-        labels=RequestLabels(live.state.run_id, PLAN_TASK, live.state.goal, role.name),
+        labels=RequestLabels(live.state.run_id, PLAN_TASK, live.state.goal, role.name, priority=PRIORITY),
         system=role.text,
         system_digest=definitions.digest(role.name),
         opening=(_opening(live, tree, definitions),),

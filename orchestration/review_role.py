@@ -22,6 +22,7 @@ from providers.errors import ProviderError
 from providers.messages import Request, RequestLabels, TextDelta, system, user
 
 _ROLE = "reviewer"
+_PRIORITY = 1  # of its calls where they wait for a limit: a task that is finished waits for them
 
 
 def with_review(
@@ -82,7 +83,9 @@ class _Asking:
         )
         await live.record(started)
         title = f"Review {context.spec.title}" if context.spec is not None else "Review"
-        labels = RequestLabels(live.state.run_id, task_id, title, _ROLE, attempt=attempt, turn=turn)
+        labels = RequestLabels(
+            live.state.run_id, task_id, title, _ROLE, attempt=attempt, turn=turn, priority=_PRIORITY
+        )
         try:
             answer = await provider.complete(
                 Request(model, (system(role.text), message), labels=labels),

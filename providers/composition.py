@@ -5,7 +5,7 @@ tokenizer is public). A call that waits to be made again holds no slot, since re
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from providers.price_table import PriceTable
 from providers.pricing import PricedProvider
 from providers.profiles import priced
 from providers.retry_budget import RetryBudgets
+from providers.shared_limits import SharedLimits
 from providers.usage import Usage
 from providers.vendors import VENDORS, Resolved, resolve_endpoint, wants_keyring
 from providers.window_check import WindowCheckedProvider
@@ -52,6 +53,7 @@ class Surroundings:
     editor_keys: KeyStore | None = None
     key_found: Callable[[str], None] | None = None
     tokens: "TokenCounter | None" = None
+    limits: SharedLimits = field(default_factory=SharedLimits)
 
     def resolve(self, name: str) -> Resolved:
         """Raises ProviderConfigurationError when the endpoint cannot be called as configured."""
@@ -74,17 +76,21 @@ def compose(resolved: Resolved, around: Surroundings, *, profiles: Callable[[str
     """Opens nothing. Raises ProviderConfigurationError for a proxy or a key command that cannot be used."""
     config = around.config
     given = resolved.settings
-    limiter = CallLimiter(
-        given.max_concurrent_calls or config.max_concurrent_calls,
-        monotonic=around.monotonic,
-        sleep=around.sleep,
-        rand=around.rand,
-        longest_wait_s=config.retry.longest_wait_s,
-        first_window=given.max_concurrent_calls
-        or FIRST_WINDOW,  # who names a number for an endpoint knows it
-        requests_per_minute=given.requests_per_minute,
-        tokens_per_minute=given.tokens_per_minute,
-    )
+
+    def make_limiter() -> CallLimiter:
+        return CallLimiter(
+            given.max_concurrent_calls or config.max_concurrent_calls,
+            monotonic=around.monotonic,
+            sleep=around.sleep,
+            rand=around.rand,
+            longest_wait_s=config.retry.longest_wait_s,
+            # Who names a number for an endpoint knows it.
+            first_window=given.max_concurrent_calls or FIRST_WINDOW,
+            requests_per_minute=given.requests_per_minute,
+            tokens_per_minute=given.tokens_per_minute,
+        )
+
+    limiter = around.limits.of(resolved, make_limiter)
     endpoint = make_endpoint(resolved, around, observe=_observer(limiter))
     provider: ModelProvider = LateAdapter(
         resolved.id, lambda: adapter_for(resolved, endpoint, profiles), profiles

@@ -29,6 +29,7 @@ from providers.recording import Recorder, Recording, RecordingProvider, Replayin
 from providers.retry import RetryingProvider
 from providers.retry_budget import RetryBudgets
 from providers.scripts import script_path
+from providers.shared_limits import SharedLimits
 from providers.survey import Survey
 from providers.vendors import APIS, VENDORS, known_providers
 
@@ -55,6 +56,7 @@ class Registry:
         folder: Path | None = None,
         editor_keys: KeyStore | None = None,
         key_found: Callable[[str], None] | None = None,
+        limits: SharedLimits | None = None,
     ) -> None:
         self._config = config
         home = Path.home() if folder is None else folder
@@ -77,6 +79,7 @@ class Registry:
             editor_keys,
             key_found,
             counter,
+            limits or SharedLimits(),
         )
         self._survey = Survey(self._around, self._known)
         self._composed: dict[str, Composed] = {}
@@ -274,10 +277,12 @@ def build_providers(
     folder: Path | None = None,
     editor_keys: KeyStore | None = None,
     key_found: Callable[[str], None] | None = None,
+    limits: SharedLimits | None = None,
 ) -> Registry:
     """The registry of a process. `sleep` and `monotonic` in seconds, `rand` uniform in [0, 1). `processes` runs key
     commands, in `folder` (without it the user's home), and asks the system's keyring. `editor_keys` is asked for keys
-    that are nowhere else; `key_found` is told of those that come later than the settings. Opens nothing.
+    that are nowhere else; `key_found` is told of those that come later than the settings. `limits` are shared with other
+    registries of the process. Opens nothing.
     """
     return Registry(
         config,
@@ -289,6 +294,7 @@ def build_providers(
         folder=folder,
         editor_keys=editor_keys,
         key_found=key_found,
+        limits=limits,
     )
 
 

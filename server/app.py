@@ -6,7 +6,7 @@ Everything here is made for one workspace and one process, and ended by leaving 
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -39,6 +39,7 @@ from providers.base import ModelProfile, ProcessPort
 from providers.key_stores import KeyStore
 from providers.local_servers import LocalServer, probe_local
 from providers.registry import Registry, build_providers
+from providers.shared_limits import SharedLimits
 from providers.survey import with_agents
 from server.composition import ModelEntry, TrustWord
 from server.current_providers import CurrentProviders
@@ -69,10 +70,13 @@ class Stores:
 
 @dataclass(frozen=True, slots=True)
 class EditorSide:
-    """What an editor gives while an engine runs: its settings as they are now, and where it keeps keys."""
+    """What an editor gives while an engine runs: its settings as they are now, and where it keeps keys. `limits` are
+    those of the process, for all its engines.
+    """
 
     settings: Callable[[], Settings]
     keys: KeyStore | None
+    limits: SharedLimits = field(default_factory=SharedLimits)
 
 
 @asynccontextmanager
@@ -131,7 +135,9 @@ async def open_ports(
         def build(now: Settings) -> Registry:
             for secret in now.providers.secrets():
                 key_found(secret)
-            return build_registry(now, environ, stores.launcher, editor_keys=side.keys, key_found=key_found)
+            return build_registry(
+                now, environ, stores.launcher, editor_keys=side.keys, key_found=key_found, limits=side.limits
+            )
 
         providers = CurrentProviders(settings, build, side.settings)
         agents = external_agents(settings, environ, processes=stores.launcher, forbidden=(root,))
@@ -291,6 +297,7 @@ def build_registry(
     *,
     editor_keys: KeyStore | None = None,
     key_found: Callable[[str], None] = hide,
+    limits: SharedLimits | None = None,
 ) -> Registry:
     """Opens nothing and starts nothing. What starts for a key does so in the user's data folder."""
     clock = SystemClock()
@@ -304,6 +311,7 @@ def build_registry(
         folder=settings.data_folder(environ),
         editor_keys=editor_keys,
         key_found=key_found,
+        limits=limits,
     )
 
 
@@ -317,6 +325,7 @@ class Served:
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = os.environ if environ is None else environ
+        self._limits = SharedLimits()
 
     def settings(self, root: Path | None, editor: EditorSettings, trusted: TrustWord) -> Settings:
         settings = load(environ=self._environ, workspace=root, editor=editor)
@@ -341,7 +350,7 @@ class Served:
             environ=self._environ,
             documents=documents,
             interactive=True,
-            editor=EditorSide(settings, secrets),
+            editor=EditorSide(settings, secrets, self._limits),
         )
 
     def set_trusted(self, root: Path, *, trusted: bool) -> None:

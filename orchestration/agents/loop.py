@@ -175,7 +175,13 @@ async def _turn(talk: Talk, progress: _Progress, remark: tuple[Message, ...]) ->
         tuple(progress.messages),
         talk.specs,
         labels=RequestLabels(
-            labels.run_id, labels.task_id, labels.title, labels.role, labels.attempt, progress.turn
+            labels.run_id,
+            labels.task_id,
+            labels.title,
+            labels.role,
+            labels.attempt,
+            progress.turn,
+            labels.priority,
         ),
     )
     try:

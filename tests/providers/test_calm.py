@@ -2,6 +2,7 @@
 
 import asyncio
 import time as clock
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -19,6 +20,7 @@ from providers.messages import Answer, Request, RequestLabels, TextDelta, assist
 from providers.registry import Registry, build_providers
 from providers.retry import RetryingProvider
 from providers.retry_budget import BudgetRule, RetryBudget, RetryBudgets
+from providers.shared_limits import SharedLimits
 from providers.usage import Usage
 from tests.providers.chat import HELLO
 from tests.providers.virtual_time import VirtualTime
@@ -59,9 +61,16 @@ def begun(error: errors.ProviderError) -> errors.ProviderError:
 
 
 @asynccontextmanager
-async def registry(config: ProvidersConfig, **environment: str) -> AsyncIterator[Registry]:
+async def registry(
+    config: ProvidersConfig, limits: SharedLimits | None = None, **environment: str
+) -> AsyncIterator[Registry]:
     built = build_providers(
-        config, environment=environment, sleep=anyio.sleep, monotonic=clock.monotonic, rand=lambda: 0.5
+        config,
+        environment=environment,
+        sleep=anyio.sleep,
+        monotonic=clock.monotonic,
+        rand=lambda: 0.5,
+        limits=limits,
     )
     try:
         yield built
@@ -130,6 +139,41 @@ async def test_a_storm_of_50_tasks_over_two_keys(says: bool) -> None:
     assert len(completions) == tasks + sum(throttle.refused.values())
     assert len(completions) <= allowed
     assert set(throttle.served.values()) == {tasks // 2}
+
+
+async def test_two_names_and_two_registries_of_one_key_share_its_limits() -> None:
+    """Of a process: two workspaces are two registries, and what a server allows, it allows a key."""
+    open_now: Counter[str | None] = Counter()
+    most: Counter[str | None] = Counter()
+
+    async def hello(exchange: Exchange) -> None:
+        if exchange.head.startswith("POST"):
+            key = exchange.header("authorization")
+            open_now[key] += 1
+            most[key] = max(most[key], open_now[key])
+            await anyio.sleep(0.02)
+            open_now[key] -= 1
+        exchange.stream(*HELLO)
+
+    async with wire_server(hello) as server:
+
+        def named(key: str) -> EndpointSettings:
+            return EndpointSettings(
+                api="openai", base_url=server.base_url, api_key=key, max_concurrent_calls=2
+            )
+
+        ends = {"one": named("key-a"), "two": named("key-a"), "other": named("key-b")}
+        limits = SharedLimits()
+        async with (
+            registry(ProvidersConfig(endpoints=ends), limits) as first,
+            registry(ProvidersConfig(endpoints=ends), limits) as second,
+            anyio.create_task_group() as group,
+        ):
+            for providers in (first, second):
+                for name in ends:
+                    for _ in range(3):
+                        group.start_soon(providers.resolve(f"{name}/m")[0].complete, REQUEST)
+    assert most == {"Bearer key-a": 2, "Bearer key-b": 2}
 
 
 async def test_a_limited_key_does_not_slow_its_neighbour() -> None:
