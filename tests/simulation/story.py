@@ -4,6 +4,7 @@ import gc
 import hashlib
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 import anyio
@@ -12,6 +13,7 @@ from orchestration import commands as cm
 from orchestration import events as ev
 from orchestration.commands import Reply
 from orchestration.engine import Engine
+from orchestration.errors import JournalError
 from orchestration.review.view import ChangesView
 from orchestration.run import RunState
 from orchestration.workspace.files import digest_of
@@ -185,7 +187,7 @@ class _Story:
         """Waits for the run's end; answers what it asks; sometimes cancels a task of it."""
         draw, world = self._draw, self._world
         with anyio.move_on_after(draw.random() * 3.0):
-            await process.ask(lambda engine: engine.wait(world.run_id))
+            await process.ask(self._end_or_stop)
             return
         if not process.alive:
             return
@@ -197,6 +199,11 @@ class _Story:
             )
         if draw.random() < 0.03 and state.tasks:
             await self._submit(cm.CancelRun(run_id=world.run_id, task_id=draw.choice(sorted(state.tasks))))
+
+    async def _end_or_stop(self, engine: Engine) -> None:
+        """Waits for the run's end; that it cannot be recorded any more is told, and it is resumed later."""
+        with suppress(JournalError):
+            await engine.wait(self._world.run_id)
 
     # --- the review ------------------------------------------------------------------------------
 
