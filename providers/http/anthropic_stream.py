@@ -66,9 +66,8 @@ class MessageAssembler:
         content = False
         for kind, data in events:
             if self._take(self._decode(kind, data)):
-                content = True
+                content = self.begun = True  # at once: the next event may be an error
         if content:
-            self.begun = True
             self._assembly.show()
         return content
 

@@ -1,16 +1,16 @@
 """One base URL: its connections, its headers, the time limits of a call, and connection faults as our errors.
 
-Knows HTTP and nothing of any API; the adapters beside this file know the APIs. It stands on httpcore2, the
-transport of httpx2: of the client above it (redirects, cookies, decoding, authentication flows) nothing is
-wanted here, and each call would pay for it. The pool and the TLS context are built at the first call, in a
-worker thread (25 ms, and 20 more for https).
+Knows HTTP and nothing of any API; the adapters beside this file know the APIs. Of what a general client does
+(redirects, cookies, decoding, authentication flows) nothing is wanted here, and each call would pay for it:
+`connections.py` makes calls, and TLS trusts what httpx2 trusts. Both are loaded at the first call, in a worker
+thread.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import anyio
 
@@ -18,19 +18,23 @@ from providers import errors
 from providers.http.addresses import MODEL, check_base_url
 from providers.http.delays import Headers, header
 from providers.http.failures import Place
+from providers.http.network import (
+    ConnectError,
+    ConnectTimeoutError,
+    NetworkError,
+    ProxyRefusedError,
+    UncallableError,
+)
 from providers.loading import load
 
 if TYPE_CHECKING:
     import ssl
 
-    # httpcore2 costs 100 ms to import: `_build` does it at the first call
-    import httpcore2
-
     from providers.config import TimeLimits, TlsFiles
+    from providers.http.connections import Answer, Connections
 
 Observe = Callable[[int, Headers], None]
 
-KEEP_ALIVE_S = 30.0
 MAX_ERROR_BODY = 64 * 1024
 
 
@@ -86,14 +90,12 @@ class Reply:
     Pieces are the body as it arrives, decompressed. Raises ConnectionFailedError when it breaks off.
     """
 
-    def __init__(self, response: "httpcore2.Response", endpoint: "Endpoint") -> None:
-        self.status = response.status
-        self.headers: Headers = response.headers
+    def __init__(self, answer: "Answer", endpoint: "Endpoint") -> None:
+        self.status = answer.status
+        self.headers: Headers = answer.headers
         self.place = endpoint.place
-        self._response = response
+        self._answer = answer
         self._endpoint = endpoint
-        assert isinstance(response.stream, AsyncIterable)
-        self._pieces = response.stream.__aiter__()
         encoding = header(self.headers, b"content-encoding").lower()
         self._inflate = None if encoding in {"", "identity"} else _inflater(encoding, endpoint.place)
 
@@ -102,14 +104,11 @@ class Reply:
 
     async def __anext__(self) -> bytes:
         try:
-            piece = await self._pieces.__anext__()
-        except StopAsyncIteration:
-            raise
-        except Exception as error:
-            translated = self._endpoint.translate(error)
-            if translated is None:
-                raise
-            raise translated from error
+            piece = await self._answer.piece()
+        except NetworkError as error:
+            raise self._endpoint.translate(error) from error
+        if not piece:
+            raise StopAsyncIteration
         return piece if self._inflate is None else self._inflate(piece)
 
     async def body(self, limit: int) -> bytes:
@@ -125,9 +124,7 @@ class Reply:
 
     async def aclose(self) -> None:
         """Frees the connection for the next call; one that is not at the end of its body is closed at once."""
-        if isinstance(self._pieces, AsyncGenerator):
-            await self._pieces.aclose()
-        await self._response.aclose()
+        await self._answer.aclose()
 
 
 class Credential(Protocol):
@@ -177,9 +174,8 @@ class Endpoint:
             **headers,
         }
         self._headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in fixed.items()]
-        self._extensions = {"timeout": {"connect": limits.connect}}
-        self._urls: dict[str, httpcore2.URL] = {}
-        self._pool: httpcore2.AsyncConnectionPool | None = None
+        self._targets: dict[str, bytes] = {}
+        self._connections: Connections | None = None
         self._building = anyio.Lock()
 
     def timer(self) -> CallTimer:
@@ -196,13 +192,8 @@ class Endpoint:
 
     async def get(self, path: str, *, beside_v1: bool = False) -> Reply:
         """As `post`, without a body. `beside_v1`: the path is below the URL without its `/v1`."""
-        if beside_v1 and self._path.endswith("/v1") and path not in self._urls:
-            import httpcore2
-
-            target = self._path.removesuffix("/v1") + path
-            self._urls[path] = httpcore2.URL(
-                scheme=self._scheme, host=self.host, port=self._port, target=target
-            )
+        if beside_v1 and self._path.endswith("/v1"):
+            self._targets.setdefault(path, (self._path.removesuffix("/v1") + path).encode("ascii"))
         return await self._request("GET", path, None, "")
 
     async def _request(self, method: str, path: str, body: bytes | None, model: str) -> Reply:
@@ -228,101 +219,77 @@ class Endpoint:
     async def _send(
         self, method: str, path: str, body: bytes | None, model: str, more: Sequence[tuple[bytes, bytes]]
     ) -> Reply:
-        pool = self._pool or await self._built_pool()
-        import httpcore2
-
+        connections = self._connections or await self._built()
         headers = [*self._headers, *more]
         if body is not None:
             headers.append((b"content-length", b"%d" % len(body)))
-        request = httpcore2.Request(
-            method,
-            self._urls.get(path) or self._url(path, model),
-            headers=headers,
-            content=body,
-            extensions=self._extensions,
-        )
+        target = self._targets.get(path) or self._target(path, model)
         try:
-            response = await pool.handle_async_request(request)
-        except Exception as error:
-            translated = self.translate(error)
-            if translated is None:
-                raise
-            raise translated from error
+            answer = await connections.call(method, target, headers, body or b"")
+        except NetworkError as error:
+            raise self.translate(error) from error
         if self._observe is not None:
-            self._observe(response.status, response.headers)
-        return Reply(response, self)
+            self._observe(answer.status, answer.headers)
+        return Reply(answer, self)
 
     async def aclose(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await pool.aclose()
+        connections, self._connections = self._connections, None
+        if connections is not None:
+            await connections.aclose()
 
-    def translate(self, error: Exception) -> errors.ProviderError | None:
-        """An exception of httpcore2 as ours; None for any other."""
-        import httpcore2
-
+    def translate(self, error: NetworkError) -> errors.ProviderError:
+        """What the network said, for people."""
         url, setting = self.place.url, self.place.setting
         reason = self.place.quote(str(error)) or type(error).__name__
-        if isinstance(error, httpcore2.ConnectTimeout):
+        if isinstance(error, ConnectTimeoutError):
             return errors.ProviderTimeoutError(
                 f"{url} did not accept a connection within {self.limits.connect:g} s; check {setting}"
             )
-        if isinstance(error, httpcore2.ConnectError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        if isinstance(error, ConnectError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
             return errors.ProviderConfigurationError(
                 f"{url} shows a certificate that this machine does not trust ({reason}); "
                 "install its CA, or name it in SSL_CERT_FILE"
             )
-        if isinstance(error, httpcore2.ConnectError):
+        if isinstance(error, ConnectError):
             return errors.ConnectionFailedError(
                 f"{url} cannot be reached ({reason}); is the server running? {setting} holds its address"
             )
-        if isinstance(error, httpcore2.ProxyError):
+        if isinstance(error, ProxyRefusedError):
             return errors.ConnectionFailedError(f"the proxy on the way to {url} refused: {reason}")
-        if isinstance(error, httpcore2.RemoteProtocolError | httpcore2.NetworkError):
-            return errors.ConnectionFailedError(f"the connection to {url} broke: {reason}")
-        if isinstance(error, httpcore2.ProtocolError | httpcore2.UnsupportedProtocol):
+        if isinstance(error, UncallableError):
             return errors.ProviderConfigurationError(f"{url} cannot be called: {reason}; check {setting}")
-        return None
+        return errors.ConnectionFailedError(f"the connection to {url} broke: {reason}")
 
-    def _url(self, path: str, model: str) -> "httpcore2.URL":
-        import httpcore2
-
+    def _target(self, path: str, model: str) -> bytes:
         whole = self._path + path
         fixed = MODEL not in whole
         whole = whole.replace(MODEL, quote(model, safe=""))
         query = self._query and f"{'&' if '?' in whole else '?'}{self._query}"
-        url = httpcore2.URL(scheme=self._scheme, host=self.host, port=self._port, target=whole + query)
+        target = (whole + query).encode("ascii")
         if fixed:
-            self._urls[path] = url
-        return url
+            self._targets[path] = target
+        return target
 
-    async def _built_pool(self) -> "httpcore2.AsyncConnectionPool":
+    async def _built(self) -> "Connections":
         async with self._building:
-            if self._pool is None:
-                self._pool = await load(self._build)
-            return self._pool
+            if self._connections is None:
+                self._connections = await load(self._build)
+            return self._connections
 
-    def _build(self) -> "httpcore2.AsyncConnectionPool":
+    def _build(self) -> "Connections":
         """Runs in a worker thread: the imports and the certificates must not stall the event loop."""
-        import httpcore2
-
-        from providers.http.network import AsyncioBackend
+        from providers.http.connections import Connections, Origin, Proxy
 
         secure = self._scheme == "https"
-        proxy = None if self._proxy is None else _proxy(self._proxy)
-        return httpcore2.AsyncConnectionPool(
-            ssl_context=self._ssl_context() if secure else None,
-            proxy=proxy,
-            max_connections=None,  # `providers/limits.py` bounds the calls
-            max_keepalive_connections=64,
-            keepalive_expiry=KEEP_ALIVE_S,
-            network_backend=AsyncioBackend(),
-        )
+        port = self._port or (443 if secure else 80)
+        origin = Origin(self.host, port, self._ssl_context() if secure else None)
+        proxy = None
+        if self._proxy is not None:
+            proxy = Proxy.at(self._proxy, _trusting() if self._proxy.startswith("https:") else None)
+        return Connections(origin, connect_s=self.limits.connect, proxy=proxy)
 
     def _ssl_context(self) -> "ssl.SSLContext":
-        import httpcore2
-
-        context = httpcore2.default_ssl_context()
+        context = _trusting()
         files = self._tls
         if files is None:
             return context
@@ -340,20 +307,13 @@ class Endpoint:
         return context
 
 
-def _proxy(url: str) -> "httpcore2.Proxy":
+def _trusting() -> "ssl.SSLContext":
+    """Trusts what the system does, or the variables SSL_CERT_FILE and SSL_CERT_DIR say; speaks HTTP/1.1 alone."""
     import httpcore2
 
-    parts = urlsplit(url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    address = httpcore2.URL(
-        scheme=parts.scheme,
-        host=host or "",
-        port=parts.port or (443 if parts.scheme == "https" else 80),
-        target="/",
-    )
-    if parts.username is None:
-        return httpcore2.Proxy(address)
-    return httpcore2.Proxy(address, auth=(unquote(parts.username), unquote(parts.password or "")))
+    context = httpcore2.default_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 class _Inflate:

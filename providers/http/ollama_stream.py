@@ -62,9 +62,8 @@ class LineAssembler:
         content = False
         for _, data in events:
             if self._take(self._decode(data)):
-                content = True
+                content = self.begun = True  # at once: the next event may be an error
         if content:
-            self.begun = True
             self._assembly.show()
         return content
 

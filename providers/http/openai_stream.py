@@ -70,9 +70,8 @@ class AnswerAssembler:
             if data == b"[DONE]":
                 self.closed = True
             elif self._take(self._decode(kind, data)):
-                content = True
+                content = self.begun = True  # at once: the next event may be an error
         if content:
-            self.begun = True
             self._assembly.show()
         return content
 
