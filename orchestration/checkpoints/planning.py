@@ -1,15 +1,14 @@
 """From two snapshots and the disk to the plan of a restore. Blocking; runs in a worker thread."""
 
-import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from orchestration import events as ev
 from orchestration.checkpoints.steps import Moment, RestorePlan, RulesThen, Step, parents, plan, selected
 from orchestration.engine_ports import EnginePorts
 from orchestration.errors import AntiphonError, NotFoundError
 from orchestration.events import LeftOut
+from orchestration.workspace.entries import UserEntries
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class Planner:
     def _between(self, now: Wanted, then: Wanted, paths: Collection[str]) -> RestorePlan:
         objects = self._ports.objects
         rules = RulesThen(lambda path: objects.read(then.snapshot, path))
-        nested = _Nested(self._ports.root, lambda folder: any(objects.entries(then.snapshot, folder)))
+        nested = _Nested(self._ports.entries, lambda folder: any(objects.entries(then.snapshot, folder)))
         return plan(
             objects.diff(now.snapshot, then.snapshot),
             now.moment,
@@ -105,11 +104,10 @@ class Planner:
         """Why a path cannot be created; "" when it is there as wanted already, None when it can be."""
         if not going.isdisjoint(parents(step.path)):
             return None
-        whole = self._ports.root / step.path
-        if whole.is_dir() and not whole.is_symlink():
-            stranger = _stranger(self._ports.root, step.path, going)
-            return f"a folder now, and {stranger} in it is in no checkpoint" if stranger else None
         try:
+            stranger = self._ports.entries.stranger(step.path, going)
+            if stranger is not None:
+                return f"a folder now, and {stranger} in it is in no checkpoint" if stranger else None
             there = self._ports.entries.at(step.path)
         except AntiphonError as error:
             return str(error)
@@ -121,8 +119,8 @@ class Planner:
 class _Nested:
     """Repositories inside the workspace that a checkpoint holds nothing of."""
 
-    def __init__(self, root: Path, known: Callable[[str], bool]) -> None:
-        self._root = root
+    def __init__(self, entries: UserEntries, known: Callable[[str], bool]) -> None:
+        self._entries = entries
         self._known = known
         self._answers: dict[str, bool] = {}
 
@@ -131,17 +129,6 @@ class _Nested:
 
     def _is_new(self, folder: str) -> bool:
         if folder not in self._answers:
-            nested = os.path.lexists(self._root / folder / ".git")
+            nested = self._entries.is_repository(folder)
             self._answers[folder] = nested and not self._known(folder)
         return self._answers[folder]
-
-
-def _stranger(root: Path, folder: str, going: set[str]) -> str:
-    """The first file in a folder that no step takes away."""
-    for place, folders, files in os.walk(root / folder):
-        inside = Path(place).relative_to(root).as_posix()
-        links = [name for name in folders if (Path(place) / name).is_symlink()]
-        for name in sorted([*files, *links]):
-            if f"{inside}/{name}" not in going:
-                return f"{inside}/{name}"
-    return ""

@@ -7,7 +7,7 @@ Edits that a decision makes to a file's content go through `files.py`.
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Protocol
@@ -53,7 +53,17 @@ class UserEntries(Protocol):
         """Removes a folder if it is empty; whether it is gone."""
 
     def clear_folder(self, path: str) -> str:
-        """Removes a folder that holds nothing but empty folders; else gives the first thing in it."""
+        """Removes a folder that holds nothing but empty folders; else gives the first thing in it. "" where there is
+        no folder (any more).
+        """
+
+    def stranger(self, path: str, known: Collection[str]) -> str | None:
+        """The first file or link in a folder that is not among the `known` paths, "" when there is none; None where
+        there is no folder.
+        """
+
+    def is_repository(self, path: str) -> bool:
+        """Whether a folder has version control of its own."""
 
     def sweep(self, folders: Iterable[str]) -> None:
         """Removes half-written files that processes which have died left in these folders ("": the root)."""
@@ -66,19 +76,19 @@ class WorkspaceEntries:
         self._unsettled: dict[str, None] = {}
 
     def at(self, path: str) -> Entry | None:
-        inside = _checked(path)
+        inside = checked(path)
         try:
             with opened_folder(self._guard.root, inside, create=False) as (folder, name):
                 found = _found(folder, name, path)
         except FileNotFoundError:
             return None
         except OSError as fault:
-            raise _refused(path, "read", fault) from fault
+            raise refused(path, "read", fault) from fault
         return None if found is None else found[0]
 
     def put(self, path: str, entry: Entry, data: bytes, *, expected: Entry | None) -> None:
         try:
-            with opened_folder(self._guard.root, _checked(path), create=expected is None) as (
+            with opened_folder(self._guard.root, checked(path), create=expected is None) as (
                 folder,
                 name,
             ):
@@ -104,18 +114,18 @@ class WorkspaceEntries:
         except FileNotFoundError:
             raise ConflictError(f"{path} is gone; it was there a moment ago") from None
         except OSError as fault:
-            raise _refused(path, "written", fault) from fault
+            raise refused(path, "written", fault) from fault
 
     def remove(self, path: str, *, expected: Entry) -> None:
         try:
-            with opened_folder(self._guard.root, _checked(path), create=False) as (folder, name):
+            with opened_folder(self._guard.root, checked(path), create=False) as (folder, name):
                 _required(folder, name, path, expected)
                 os.unlink(name, dir_fd=folder)
                 self._unsettled[path.rpartition("/")[0]] = None
         except FileNotFoundError:
             raise ConflictError(f"{path} is gone already") from None
         except OSError as fault:
-            raise _refused(path, "deleted", fault) from fault
+            raise refused(path, "deleted", fault) from fault
 
     def settle(self) -> None:
         while self._unsettled:
@@ -124,7 +134,7 @@ class WorkspaceEntries:
                 try:
                     sync_descriptor(opened)
                 except OSError as fault:
-                    raise _refused(folder or ".", "flushed", fault) from fault
+                    raise refused(folder or ".", "flushed", fault) from fault
 
     def _opened(self, folder: str) -> AbstractContextManager[tuple[int, str]]:
         """A folder itself ("": the root)."""
@@ -132,14 +142,14 @@ class WorkspaceEntries:
 
     def make_folder(self, path: str) -> None:
         try:
-            with opened_folder(self._guard.root, f"{_checked(path)}/.", create=True):
+            with opened_folder(self._guard.root, f"{checked(path)}/.", create=True):
                 return
         except OSError as fault:
-            raise _refused(path, "created", fault) from fault
+            raise refused(path, "created", fault) from fault
 
     def drop_folder(self, path: str) -> bool:
         try:
-            with opened_folder(self._guard.root, _checked(path), create=False) as (folder, name):
+            with opened_folder(self._guard.root, checked(path), create=False) as (folder, name):
                 os.rmdir(name, dir_fd=folder)
                 self._unsettled[path.rpartition("/")[0]] = None
         except FileNotFoundError:
@@ -149,7 +159,7 @@ class WorkspaceEntries:
         return True
 
     def clear_folder(self, path: str) -> str:
-        whole = self._guard.root / _checked(path)
+        whole = self._guard.root / checked(path)
         if not whole.is_dir() or whole.is_symlink():
             return ""
         for place, _, files in os.walk(whole, topdown=False):
@@ -160,6 +170,21 @@ class WorkspaceEntries:
                 return inside
         return ""
 
+    def stranger(self, path: str, known: Collection[str]) -> str | None:
+        whole = self._guard.root / checked(path)
+        if not whole.is_dir() or whole.is_symlink():
+            return None
+        for place, folders, files in os.walk(whole):
+            inside = Path(place).relative_to(self._guard.root).as_posix()
+            links = [name for name in folders if (Path(place) / name).is_symlink()]
+            for name in sorted([*files, *links]):
+                if f"{inside}/{name}" not in known:
+                    return f"{inside}/{name}"
+        return ""
+
+    def is_repository(self, path: str) -> bool:
+        return os.path.lexists(self._guard.root / checked(path) / ".git")
+
     def sweep(self, folders: Iterable[str]) -> None:
         for folder in folders:
             with suppress(OSError, ConflictError, PathRefusedError), self._opened(folder) as (opened, _):
@@ -169,7 +194,7 @@ class WorkspaceEntries:
                         os.unlink(name, dir_fd=opened)
 
 
-def _checked(path: str) -> str:
+def checked(path: str) -> str:
     """A path of a tree. Any name that the file system takes is fine, but for version control's own folder."""
     for part in path.split("/"):
         if part in {"", ".", ".."} or "\0" in part or canonical_name(part) == ".git":
@@ -199,13 +224,20 @@ def _required(
     folder: int, name: str, path: str, expected: Entry | None
 ) -> tuple[Entry, os.stat_result] | None:
     found = _found(folder, name, path)
-    if found is None and expected is not None:
-        raise ConflictError(f"{path} is gone; it was there a moment ago")
-    if found is not None and expected is None:
-        raise ConflictError(f"{path} is there now; it was not a moment ago")
-    if found is not None and found[0] != expected:
-        raise ConflictError(f"{path} was changed a moment ago; it is left as it is")
+    if why := unlike(path, None if found is None else found[0], expected):
+        raise ConflictError(why)
     return found
+
+
+def unlike(path: str, found: Entry | None, expected: Entry | None) -> str:
+    """How what is there differs from what was read, "" when it does not."""
+    if found == expected:
+        return ""
+    if found is None:
+        return f"{path} is gone; it was there a moment ago"
+    if expected is None:
+        return f"{path} is there now; it was not a moment ago"
+    return f"{path} was changed a moment ago; it is left as it is"
 
 
 def _place(folder: int, name: str, path: str, expected: Entry | None, write: Callable[[str], None]) -> None:
@@ -259,6 +291,6 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _refused(path: str, verb: str, fault: OSError) -> WorkspaceError:
+def refused(path: str, verb: str, fault: OSError) -> WorkspaceError:
     kind = WorkspaceFullError if fault.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS} else WorkspaceError
     return kind(f"{path} cannot be {verb}: {fault.strerror}; it is left as it is")

@@ -22,10 +22,10 @@ from orchestration.quality.baseline import Baseline
 from orchestration.quality.gates import GateContext, GateReport
 from orchestration.quality.settings import QualitySettings
 from orchestration.workspace.checkouts import CheckoutPool
-from orchestration.workspace.entries import UserEntries
 from orchestration.workspace.files import MemoryFiles
 from orchestration.workspace.launcher import Command, Completed, LiveProcess, RunningProcess
-from orchestration.workspace.objects import Change
+from orchestration.workspace.memory_entries import MemoryEntries
+from orchestration.workspace.objects import Change, Entry
 from orchestration.workspace.path_guard import PathGuard
 from orchestration.workspace.snapshotter import BaseSnapshot
 from orchestration.workspace.tree_codec import EMPTY_TREE
@@ -147,8 +147,8 @@ class Process:
             journal=self.journal,
             objects=world.objects,
             snapshotter=SimulatedSnapshotter(self),
-            files=SimulatedFiles(self),
-            entries=cast("UserEntries", None),  # no restore is part of the story
+            files=(files := SimulatedFiles(self)),
+            entries=SimulatedEntries(files),
             watch=cast("WorkspaceWatch", None),  # nor an external agent
             guard=PathGuard(ROOT),
             checkouts=cast("CheckoutPool", SimulatedCheckouts(self)),
@@ -246,27 +246,54 @@ class SimulatedFiles(MemoryFiles):
         return super().read(path)
 
     def write(self, path: str, data: bytes, *, expected: str, mode: int | None = None) -> None:
-        self._before()
+        self.before()
         before = self.files.get(path)
         super().write(path, data, expected=expected, mode=mode)
-        self._after(path, before, data)
+        self.after(path, before, data)
 
     def delete(self, path: str, *, expected: str) -> None:
-        self._before()
+        self.before()
         before = self.files.get(path)
         super().delete(path, expected=expected)
-        self._after(path, before, None)
+        self.after(path, before, None)
 
-    def _before(self) -> None:
+    def check(self) -> None:
+        self._process.check()
+
+    def before(self) -> None:
         self._process.world.step(self._process)
         self._process.check()
         self._process.world.disk_refuses()
 
-    def _after(self, path: str, before: bytes | None, after: bytes | None) -> None:
+    def after(self, path: str, before: bytes | None, after: bytes | None) -> None:
         if before != after:
             self._process.world.records.wrote(path, before, after)
         self._process.world.step(self._process)
         self._process.check()
+
+
+class SimulatedEntries(MemoryEntries):
+    """The same files, as a restore changes them."""
+
+    def __init__(self, files: SimulatedFiles) -> None:
+        super().__init__(files)
+        self._simulated = files
+
+    def at(self, path: str) -> Entry | None:
+        self._simulated.check()
+        return super().at(path)
+
+    def put(self, path: str, entry: Entry, data: bytes, *, expected: Entry | None) -> None:
+        self._simulated.before()
+        before = self._simulated.files.get(path)
+        super().put(path, entry, data, expected=expected)
+        self._simulated.after(path, before, data)
+
+    def remove(self, path: str, *, expected: Entry) -> None:
+        self._simulated.before()
+        before = self._simulated.files.get(path)
+        super().remove(path, expected=expected)
+        self._simulated.after(path, before, None)
 
 
 @dataclass(slots=True)
@@ -286,7 +313,7 @@ class SimulatedSnapshotter:
         contents |= {path: text.encode() for path, text in (buffers or {}).items()}
         store = self.process.world.objects
         tree = store.write(EMPTY_TREE, {path: Change(data) for path, data in contents.items()})
-        return BaseSnapshot(store.commit(tree, [], "base"), len(contents))
+        return BaseSnapshot(store.commit(tree, [], "base"), len(contents), folders=())
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ import msgspec
 from orchestration import events as ev
 from orchestration.run import ENDED
 from providers.messages import Request
+from tests.simulation.restores import Restores
 
 Turn = tuple[str, str, int, int]
 """Run, task, attempt, turn."""
@@ -49,6 +50,7 @@ class Records:
     writes: Counter[tuple[str, str]] = field(default_factory=Counter)
     outcomes: dict[tuple[str, str], str] = field(default_factory=dict)
     finishes: list[ev.RunFinished] = field(default_factory=list)
+    restores: Restores = field(default_factory=Restores)
 
     def wrong(self, what: str) -> None:
         self.violations.append(what)
@@ -93,6 +95,10 @@ class Records:
             self.intents[name] = event.files
         elif isinstance(event, ev.DecisionApplied):
             self._applied(event)
+        elif isinstance(
+            event, ev.SnapshotTaken | ev.CheckpointTaken | ev.RestoreRecorded | ev.RestoreFinished
+        ):
+            self.violations.extend(self.restores.durable(run_id, event))
         elif isinstance(event, ev.RunFinished):
             self._finished(run_id, event)
 
@@ -171,7 +177,12 @@ class Records:
                     if self.writes[name, path] > 1:
                         self.wrong(f"{path} is written twice by decision {name}")
                     return
-        self.wrong(f"{path} is written, and no decision that is durable says so (or it was carried out)")
+        if why := self.restores.wrote(path, change):
+            self.wrong(why)
+        elif why is None:
+            self.wrong(
+                f"{path} is written, and no decision or restore that is durable says so (or it was carried out)"
+            )
 
     def ran(self, run_id: str, task: str, command: str) -> None:
         """A command starts; its call must be durable, and not have been started before."""
@@ -192,6 +203,8 @@ class Records:
         for name in self.intents:
             if not self.applied[name]:
                 self.wrong(f"decision {name} never got an outcome")
+        for name in self.restores.open():
+            self.wrong(f"restore {name} never got an outcome")
         for key, count in self.started_tools.items():
             if count > 1:
                 self.wrong(f"{key} was started {count} times")

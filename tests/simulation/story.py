@@ -216,7 +216,9 @@ class _Story:
             choice = draw.random()
             if choice < 0.25:
                 await self._submit(cm.UndoDecision(run_id=world.run_id))
-            elif choice < 0.4:
+            elif choice < 0.35:
+                await self._restore()
+            elif choice < 0.45:
                 world.files[SHARED] = b"# the user was here\n" + world.files.get(SHARED, b"")
             else:
                 await self._decide_some("accept" if choice < 0.8 else "reject")
@@ -234,6 +236,21 @@ class _Story:
             await self._submit(
                 cm.DecideHunks(run_id=world.run_id, decision=decision, hunk_ids=(hunk.hunk_id,))
             )
+
+    async def _restore(self) -> None:
+        """Some checkpoint, whole or one file of it; what is not refused is as it was then."""
+        world, known = self._world, self._world.records.restores.snapshots
+        checkpoint = self._draw.choice(sorted(known))
+        paths = (SHARED,) if self._draw.random() < 0.3 else ()
+        reply = await self._submit(
+            cm.RestoreCheckpoint(run_id=world.run_id, checkpoint_id=checkpoint, paths=paths)
+        )
+        if reply.error:
+            return
+        then = world.records.restores.contents(known[checkpoint])
+        for path in paths or sorted({*then, *world.files}):
+            if world.files.get(path) != then.get(path):
+                world.records.wrong(f"{path} is not as {checkpoint}, which was restored, has it")
 
     async def _view(self) -> ChangesView | None:
         process = await self._alive()
@@ -265,12 +282,16 @@ class _Story:
             return
         assert state.changes is not None
         base = self._world.mind.files.get(path, b"")
-        contents = {digest_of(base)} | {
-            intent.after
-            for files in self._world.records.intents.values()
-            for intent in files
-            if intent.path == path
-        }
+        contents = (
+            {digest_of(base)}
+            | self._world.records.restores.brought()
+            | {
+                intent.after
+                for files in self._world.records.intents.values()
+                for intent in files
+                if intent.path == path
+            }
+        )
         if digest_of(data) not in contents:
             self._world.records.wrong(f"{path} holds what no decision wrote")
 

@@ -51,6 +51,7 @@ class World:
         self.disk = Disk(self.records)
         self.disk.before_commit = self._before_commit
         self.objects = MemoryObjects()
+        self.records.restores.contents = self._contents
         self.files: dict[str, bytes] = dict(self.mind.files)
         self.ids = CountedIds()
         self.run_id = ""
@@ -76,6 +77,9 @@ class World:
             self.clock_offset += self.chance.choice([-86_400.0, 0.0, 86_400.0])
         self._full_next = self.trouble and self._pids > 1 and self.chance.random() < 0.1
         return Process(self, self._pids)
+
+    def _contents(self, snapshot: str) -> dict[str, bytes]:
+        return {path: self.objects.blob(entry.oid) for path, entry in self.objects.entries(snapshot)}
 
     # --- what goes wrong -------------------------------------------------------------------------
 
