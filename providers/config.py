@@ -91,7 +91,7 @@ class ProvidersConfig:
     `models` maps full ids (`openai/gpt-4o`) to what the user says of them. `scripts` is a folder of `NAME.yaml` files
     or one such file, for `scripted/NAME`. `endpoints` are by provider id: a known one is changed by it (what is said
     of `openai` holds for `openai-responses` too, until that has settings of its own), any other name is a provider of
-    the user's own. `tls` holds for endpoints that name no files themselves, `keyring` for all. `record` names a file
+    the user's own. `tls` holds for endpoints that name no files themselves, `keyring` for all, `temperature` for every call that sets none. `record` names a file
     that all answers are written to, `replay` one that they are read from: then no call is made.
     """
 
@@ -103,6 +103,7 @@ class ProvidersConfig:
     time_limits: TimeLimits = TimeLimits()
     retry: RetryPolicy = RetryPolicy()
     max_concurrent_calls: int = 64
+    temperature: float | None = None
     cache: CacheSettings = CacheSettings()
     record: Path | None = None
     replay: Path | None = None

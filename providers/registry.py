@@ -29,6 +29,7 @@ from providers.recording import Recorder, Recording, RecordingProvider, Replayin
 from providers.retry import RetryingProvider
 from providers.retry_budget import RetryBudgets
 from providers.scripts import script_path
+from providers.settled import SettledProvider
 from providers.shared_limits import SharedLimits
 from providers.survey import Survey
 from providers.vendors import APIS, VENDORS, known_providers
@@ -204,7 +205,10 @@ class Registry:
         if self._config.record is not None:
             self._recorder = self._recorder or Recorder(self._config.record)
             provider = RecordingProvider(provider, self._recorder, monotonic=self._around.monotonic)
-        return provider if self._cache is None else CachedProvider(provider, self._cache)
+        if self._cache is not None:
+            provider = CachedProvider(provider, self._cache)
+        temperature = self._config.temperature
+        return provider if temperature is None else SettledProvider(provider, temperature)
 
     def _replaying(self, prefix: str) -> ModelProvider:
         assert self._config.replay is not None

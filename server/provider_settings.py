@@ -39,6 +39,7 @@ def providers_config(settings: Settings) -> ProvidersConfig:
         tls=_tls(given.ca_file, given.client_certificate, given.client_key),
         keyring=given.keyring,
         time_limits=TimeLimits(**{name: value for name, value in limits.items() if value is not None}),
+        temperature=given.temperature,
         cache=CacheSettings((given.cache_mb or 0) * _MEGABYTE),
         record=given.record,
         replay=given.replay,

@@ -86,6 +86,7 @@ class ProviderSettings:
     client_certificate: Path | None = None
     client_key: Path | None = None
     keyring: bool = False
+    temperature: float | None = None
     cache_mb: int | None = None
     record: Path | None = None
     replay: Path | None = None

@@ -96,6 +96,18 @@ def amount(value: object) -> float:
     return float(number)
 
 
+def temperature(value: object) -> float:
+    number = value
+    if isinstance(value, str):
+        try:
+            number = float(value)
+        except ValueError:
+            number = None
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 2:
+        raise BadValueError("a number from 0 to 2")
+    return float(number)
+
+
 def words(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         try:

@@ -16,6 +16,7 @@ from server.settings_checks import (
     model_chain,
     one_of,
     path,
+    temperature,
     text,
     words,
 )
@@ -63,6 +64,7 @@ KEYS: Mapping[str, Key] = {
         Key("providers.client_certificate", path, "never"),
         Key("providers.client_key", path, "never"),
         Key("providers.keyring", flag, "never"),
+        Key("providers.temperature", temperature, "never"),
         Key("providers.cache_mb", count, "never"),
         Key("providers.record", path, "never"),
         Key("providers.replay", path, "never"),

@@ -1,5 +1,6 @@
 """`[providers.NAME]` in every layer: what is taken, what a workspace may say, what a typing error is told."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,16 @@ def test_everything_that_an_endpoint_can_be_told_arrives(layers: Layers, tmp_pat
     assert "sk-very-secret" not in repr(config)
 
 
+def test_the_examples_of_the_documentation_are_taken(layers: Layers) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
+    examples = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert len(examples) >= 2
+    for example in examples:
+        settings = layers.load(user=example)
+        assert settings.warnings == ()
+        providers_config(settings)
+
+
 def test_layers_meet_key_by_key(layers: Layers) -> None:
     user = '[providers.work]\napi = "openai"\nbase_url = "http://one/v1"\nheaders = { A = "1", B = "2" }'
     editor = {
@@ -140,6 +151,7 @@ def test_layers_meet_key_by_key(layers: Layers) -> None:
         ("[providers.openai]\nkey_command = ''", "providers.openai.key_command must be a command"),
         ("[providers.openai]\nrequests_per_minute = 0", "must be a number above 0"),
         ("[providers]\nopenai = 3", "`providers.openai` must be a table, as [providers.openai]"),
+        ("[providers]\ntemperature = 3", "providers.temperature must be a number from 0 to 2"),
         ("[providers]\nconect_s = 3", "did you mean `providers.connect_s`?"),
         ("[providers.connect_s]\nx = 3", "providers.connect_s must be a number above 0"),
         ("[providers.\"a b\"]\napi = 'openai'", "unknown key `providers.a b`"),

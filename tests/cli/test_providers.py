@@ -170,6 +170,36 @@ def test_a_run_is_recorded_and_replayed_without_any_server(
     assert "the run went another way than when it was recorded" in other.out
 
 
+def test_answers_are_kept_and_given_again_at_no_cost(
+    configure: Configure, run: Callable[..., Finished], serve: Callable[..., ModelServer], plan: Path
+) -> None:
+    """Two tasks in the same words at temperature 0 are answered once; each does its work all the same."""
+    server = serve()
+    words = {"title": "Write notes", "instructions": "Write NOTES.md."}
+    tasks = [{"id": "one", **words}, {"id": "two", **words}]
+    plan.write_text(json.dumps({"goal": "Twice", "tasks": tasks}))
+    configure(
+        f"""
+        model = "work/test-model"
+        max_parallel = 1
+        [providers]
+        temperature = 0
+        cache_mb = 10
+        [providers.work]
+        api = "openai"
+        base_url = "{server.base_url}"
+        """
+    )
+    done = run("--trust")
+    assert done.code == 0, done
+    assert done.last["tasks"] == {"merged": 2}
+    asked = server.records.completions()
+    assert len(asked) == 2
+    assert {request.body["temperature"] for request in asked} == {0}
+    spent = [event["usage"] for event in done.events if event["type"] == "turn_completed"]
+    assert ["input_tokens" in usage for usage in spent] == [True, True, False, False]
+
+
 def test_a_recording_that_cannot_be_written_is_said_before_any_call(
     run: Callable[..., Finished], serve: Callable[..., ModelServer], antiphon: Antiphon, tmp_path: Path
 ) -> None:
