@@ -22,13 +22,14 @@ from orchestration.review.contents import Contents
 from orchestration.review.decided import decision_to_undo, text_of
 from orchestration.review.fixing import fixed_text
 from orchestration.review.history import FAILED, histories
-from orchestration.review.hunks import Hunk, sha256
+from orchestration.review.hunks import Hunk
 from orchestration.review.placing import place
+from orchestration.review.settling import Settling
 from orchestration.review.showing import file_view, news_of
 from orchestration.review.standing import FileWrite, Standing, Versions, stand, writes_for
 from orchestration.review.undoing import taken_back, undo_writes
 from orchestration.review.view import ChangesView, PlacedFinding
-from orchestration.run import DecisionState, RunState
+from orchestration.run import RunState
 from orchestration.run_states import RunStates
 from orchestration.workspace.snapshotter import BaseSnapshot
 
@@ -41,6 +42,7 @@ class ReviewDesk:
         self._checkpoints = checkpoints
         self._states = states
         self._contents = Contents(ports)
+        self._settling = Settling(ports, self._contents, self._standings_of)
         self._kept: dict[str, ChangeSet] = {}
 
     # --- looking ---------------------------------------------------------------------------------
@@ -96,7 +98,7 @@ class ReviewDesk:
         command: cm.DecideHunks | cm.UndoDecision | cm.NoteFiles | cm.FixFinding | cm.DismissFinding,
     ) -> Reply:
         """Raises AntiphonError; conflicts in single files are in the reply's `files`."""
-        await self._settle(live)
+        await self._settling.settle(live)
         if isinstance(command, cm.DecideHunks):
             return await self._decide(live, command)
         if isinstance(command, cm.UndoDecision):
@@ -263,45 +265,13 @@ class ReviewDesk:
             await live.record(ev.FindingDismissed(finding_id=finding.id, reason="fixed"))
         return _reply(state.run_id, decision_id, done, checkpoint_id)
 
-    async def _settle(self, live: LiveRun) -> None:
-        """Decisions and undos whose outcome a crash left unknown: what the files hold says whether they
-        happened.
-        """
-        state = live.state
-        for decision in [item for item in state.decisions.values() if not item.applied]:
-            held = await self._held(state, decision)
-            found = [await self._found(intent, held) for intent in decision.files]
-            await live.record(ev.DecisionApplied(decision_id=decision.decision_id, files=tuple(found)))
-        for undo in [item for item in state.undos.values() if not item.applied]:
-            found = [await self._found(intent, set()) for intent in undo.files]
-            await live.record(ev.DecisionApplied(decision_id=undo.undo_id, files=tuple(found)))
-
-    async def _found(self, intent: ev.FileIntent, held: set[str]) -> ev.FileResult:
-        """What the file says of a change that was interrupted."""
-        look = await self._contents.look(intent.path)
-        now = _digest(look.now)
-        if intent.path in held or now == intent.after:
-            outcome: ev.FileOutcome = "saved" if look.saved else "seen"
-            if intent.before == intent.after:
-                outcome = "unchanged"
-            return ev.FileResult(path=intent.path, outcome=outcome)
-        if now == intent.before:
-            return _conflict(intent.path, "interrupted before it was written; decide again")
-        detail = "interrupted, and the file was changed since; look at it and decide again"
-        return ev.FileResult(path=intent.path, outcome="unknown", detail=detail)
-
-    async def _held(self, state: RunState, decision: DecisionState) -> set[str]:
-        """The paths whose text holds all that the decision accepted there."""
-        if state.changes is None or not decision.hunk_ids:
-            return set()
-        held: set[str] = set()
-        ids = set(decision.hunk_ids)
+    async def _standings_of(
+        self, state: RunState, hunk_ids: frozenset[str]
+    ) -> AsyncIterator[tuple[Standing, Versions]]:
         changes = (await self._change_set(state)).files
-        touched = [change for change in changes if any(hunk.id in ids for hunk in change.hunks)]
-        async for standing, _ in self._standings(state, touched):
-            if all(one.shows(decision.decision_id) for one in standing.stands if one.hunk.id in ids):
-                held |= {standing.change.path, standing.change.base_path}
-        return held
+        touched = [change for change in changes if any(hunk.id in hunk_ids for hunk in change.hunks)]
+        async for found in self._standings(state, touched):
+            yield found
 
     async def _standings(
         self, state: RunState, changes: Iterable[FileChange]
@@ -379,10 +349,6 @@ class ReviewDesk:
             return ()
         hunks = self._wanted(await self._change_set(state), command)
         return tuple(dict.fromkeys(hunk.path for hunk in hunks))
-
-
-def _digest(data: bytes | None) -> str:
-    return "" if data is None else sha256(data)
 
 
 def _conflict(path: str, detail: str) -> ev.FileResult:
