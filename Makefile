@@ -36,8 +36,8 @@ test: $(VENV)/dev.done ## Run every test
 clis: $(VENV)/dev.done ## Install the coding CLIs that tests run, into a cache outside the checkout
 	$(BIN)/python3 -m tests.agents.clis
 
-properties: $(VENV)/dev.done ## The property tests of the review with 20,000 examples each (nightly; long)
-	ANTIPHON_EXAMPLES=20000 $(BIN)/python3 -m pytest -n 2 --timeout 7200 tests/review tests/orchestration/test_checkpoints_property.py
+properties: $(VENV)/dev.done ## The property tests of the review with 20,000 examples each, a kill at every step (nightly; long)
+	ANTIPHON_EXAMPLES=20000 $(BIN)/python3 -m pytest -n 2 --timeout 7200 tests/review tests/orchestration/test_checkpoints_property.py tests/e2e/test_decisions_killed.py tests/e2e/test_decisions_killed_over_stdio.py
 
 simulate: $(VENV)/dev.done ## Many lives of the engine under crashes, SEEDS=FROM:TO (default 0:20000; minutes)
 	$(BIN)/python3 -m tests.simulation --seeds $(or $(SEEDS),0:20000)

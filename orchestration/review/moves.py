@@ -5,8 +5,9 @@ the other, and an editor that has the file open moves its buffer along.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from orchestration.documents import Write
 from orchestration.edits.text import BinaryContentError, FileText
@@ -19,29 +20,29 @@ class Move:
 
 
 def moves(writes: Sequence[Write]) -> tuple[Move, ...]:
-    """A creation and a deletion that stand side by side and share at least half of their lines."""
-    found: list[Move] = []
-    at = 0
-    while at + 1 < len(writes):
-        move = _as_move(writes[at], writes[at + 1])
-        if move is not None:
-            found.append(move)
-        at += 1 if move is None else 2
-    return tuple(found)
+    """A creation and a deletion that stand side by side and share at least half of their lines; of two that
+    would share one of them, those with the same contents.
+    """
+    found: dict[int, Move] = {}
+    for alike in (_equal, _alike):
+        for at, (one, other) in enumerate(pairwise(writes)):
+            if not found.keys() & {at - 1, at, at + 1} and (move := _as_move(one, other, alike)) is not None:
+                found[at] = move
+    return tuple(found[at] for at in sorted(found))
 
 
-def _as_move(one: Write, other: Write) -> Move | None:
+def _as_move(one: Write, other: Write, alike: Callable[[bytes, bytes], bool]) -> Move | None:
     for gone, came in ((one, other), (other, one)):
-        if gone.after is None and came.before is None and _alike(gone.before, came.after):
-            return Move(gone, came)
+        if gone.after is None and came.before is None and gone.before is not None and came.after is not None:
+            return Move(gone, came) if alike(gone.before, came.after) else None
     return None
 
 
-def _alike(before: bytes | None, after: bytes | None) -> bool:
-    if before is None or after is None:
-        return False
-    if before == after:
-        return True
+def _equal(before: bytes, after: bytes) -> bool:
+    return before == after
+
+
+def _alike(before: bytes, after: bytes) -> bool:
     try:
         old, new = FileText.decode(before).lines, FileText.decode(after).lines
     except BinaryContentError:

@@ -193,6 +193,9 @@ def _whole_variant(hunk: Hunk, change: FileChange, versions: Versions, history: 
     """
     if hunk.kind == "create" and versions.now is not None and history.variants[0]:
         return 0  # what the user did to the file since is not asked
+    doubted = frozenset(mark.decision_id for mark in history.accepts if mark.doubt)
+    if hunk.kind == "rename" and doubted and versions.now is not None and versions.old_now is not None:
+        return history.variant_of(history.variants[0] | doubted)  # cut off between its halves, to be finished
     shown = (
         variant
         for variant in range(len(history.variants))

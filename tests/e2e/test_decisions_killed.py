@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,15 @@ class Proposed(Bench):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.kept = folder / "kept"
+
+    @classmethod
+    def at(cls, folder: Path, run_id: str) -> "Proposed":
+        """The one that was made in that folder before."""
+        made = cls(folder)
+        made.run_id = run_id
+        return made
+
+    async def propose(self) -> None:
         for name in ("two.txt", "gone.txt", "moved.txt", "shifted.txt"):
             self.write(name, f"{name}\n{LINES}")
         (self.root / "crlf.txt").write_bytes(CRLF)
@@ -45,12 +54,12 @@ class Proposed(Bench):
                 ("move_file", {"path": "shifted.txt", "to": "new/shifted.txt"}),
                 ("delete_file", {"path": "gone.txt"}),
                 ("write_file", {"path": "deep/er/made.txt", "content": "made\n"}),
+                ("write_file", {"path": "big.txt", "content": "0123456789\n" * 20_000}),
                 FINISH,
                 task="t",
             )
         )
 
-    async def propose(self) -> None:
         async with self.engine() as engine:
             self.run_id = (await run(engine, task("t"))).run_id
         self.keep()
@@ -65,10 +74,13 @@ class Proposed(Bench):
         for place in (self.root, self.data):
             shutil.copytree(place, self.kept / place.name, symlinks=True)
 
-    def again(self) -> None:
+    def again(self, keep: Sequence[str] = ()) -> None:
+        """What is in `keep` stays, at the top of either place, which stay themselves."""
         for place in (self.root, self.data):
-            shutil.rmtree(place)
-            shutil.copytree(self.kept / place.name, place, symlinks=True)
+            for old in place.iterdir():
+                if old.name not in keep:
+                    shutil.rmtree(old) if old.is_dir() else old.unlink()
+            shutil.copytree(self.kept / place.name, place, symlinks=True, dirs_exist_ok=True)
 
     def files(self) -> Files:
         return {
@@ -144,8 +156,8 @@ def check_files(found: Files, before: Files, after: Files) -> None:
 
 
 def numbers() -> Iterator[int]:
-    """Every step, or of a plain run of the tests every third."""
-    return iter(range(1, 1000, 1 if os.environ.get("ANTIPHON_EXAMPLES") else 3))
+    """Every step, or in a plain run of the tests one of eight."""
+    return iter(range(1, 1000, 1 if os.environ.get("ANTIPHON_EXAMPLES") else 8))
 
 
 async def both(bench: Proposed) -> tuple[Files, Files]:
@@ -153,7 +165,7 @@ async def both(bench: Proposed) -> tuple[Files, Files]:
     async with bench.engine() as engine:
         assert await decide(engine, bench.run_id) == ""
     after = bench.files()
-    assert len(after) == 5
+    assert len(after) == 6
     return before, after
 
 

@@ -139,8 +139,8 @@ def case(tmp_path: Path) -> Case:
 
 
 def numbers() -> range:
-    """Every step, or in a plain run of the tests one of eight."""
-    return range(1, 1000, 1 if os.environ.get("ANTIPHON_EXAMPLES") else 8)
+    """Every step, or in a plain run of the tests one of sixteen."""
+    return range(1, 1000, 1 if os.environ.get("ANTIPHON_EXAMPLES") else 16)
 
 
 @pytest.mark.parametrize("decision", ["accept", "undo"])
@@ -151,7 +151,7 @@ def test_the_server_dies_at_every_step(case: Case, decision: str) -> None:
         session = Session(case.bench, case.text(case.before), steps=step)
         if decision == "undo":
             session.client.answer(session.accept())
-        assert len(session.states()) == 7
+        assert len(session.states()) == 8
         session.armed.touch()
         if not session.dies(session.accept() if decision == "accept" else session.undo()):
             session.client.kill()

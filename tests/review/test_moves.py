@@ -33,3 +33,10 @@ def test_empty_and_binary_files_move_when_they_are_the_same() -> None:
 def test_a_write_is_half_of_one_move_only() -> None:
     writes = (FileWrite("x", TEN, None), FileWrite("y", None, TEN), FileWrite("z", TEN, None))
     assert [(move.gone.path, move.came.path) for move in moves(writes)] == [("x", "y")]
+
+
+def test_of_two_that_could_be_a_move_the_one_with_the_same_contents() -> None:
+    writes = (FileWrite("gone", TEN + b"x\n", None), FileWrite("new", None, TEN), FileWrite("old", TEN, None))
+    assert [(move.gone.path, move.came.path) for move in moves(writes)] == [("old", "new")]
+    more = (*writes, FileWrite("made", None, TEN + b"y\n"))
+    assert [(move.gone.path, move.came.path) for move in moves(more)] == [("old", "new")]
