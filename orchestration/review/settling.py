@@ -42,7 +42,7 @@ class Settling:
     ) -> None:
         """`shown`: paths whose text shows that it happened there, whatever else was typed into them."""
         folders = sorted({intent.path.rpartition("/")[0] for intent in intents})
-        await self._ports.executor.run(self._ports.entries.sweep, folders)
+        await self._ports.executor.run(self._ports.files.sweep, folders)
         await self._finish_moves(live, intents)
         found = [await self._found(intent, shown=intent.path in shown) for intent in intents]
         await live.record(ev.DecisionApplied(decision_id=name, files=tuple(found)))

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from orchestration.errors import ConflictError, PathRefusedError, WorkspaceError
 from orchestration.workspace.durable import sync_descriptor, write_all
-from orchestration.workspace.folders import dress, fresh_name, left_by, opened_folder
+from orchestration.workspace.folders import dress, fresh_name, opened_folder, sweep
 from orchestration.workspace.objects import EXECUTABLE, FILE, LINK, Entry
 from orchestration.workspace.path_guard import PathGuard, canonical_name
 from orchestration.workspace.tree_codec import object_id
@@ -186,12 +186,7 @@ class WorkspaceEntries:
         return os.path.lexists(self._guard.root / checked(path) / ".git")
 
     def sweep(self, folders: Iterable[str]) -> None:
-        for folder in folders:
-            with suppress(OSError, ConflictError, PathRefusedError), self._opened(folder) as (opened, _):
-                for name in os.listdir(opened):  # noqa: PTH208 - an open folder, so that no link is followed
-                    maker = left_by(name)
-                    if maker is not None and not _runs(maker):
-                        os.unlink(name, dir_fd=opened)
+        sweep(self._guard.root, folders)
 
 
 def checked(path: str) -> str:
@@ -279,16 +274,6 @@ def _set_mode(folder: int, name: str, mode: int) -> None:
         sync_descriptor(fd)
     finally:
         os.close(fd)
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def refused(path: str, verb: str, fault: OSError) -> WorkspaceError:

@@ -9,14 +9,14 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 from orchestration.errors import ConflictError, PathRefusedError, WorkspaceError
 from orchestration.workspace.durable import sync_descriptor, write_all
-from orchestration.workspace.folders import dress, fresh_name, opened_folder
+from orchestration.workspace.folders import dress, fresh_name, opened_folder, sweep
 from orchestration.workspace.path_guard import PathGuard
 
 
@@ -38,6 +38,9 @@ class UserFiles(Protocol):
         """
 
     def delete(self, path: str, *, expected: str) -> None: ...
+
+    def sweep(self, folders: Iterable[str]) -> None:
+        """Removes half-written files that processes which have died left in these folders ("": the root)."""
 
 
 class WorkspaceFiles:
@@ -96,6 +99,9 @@ class WorkspaceFiles:
                 raise ConflictError(f"{path} is gone already") from None
         except OSError as fault:
             raise WorkspaceError(f"{path} cannot be deleted: {fault.strerror}") from fault
+
+    def sweep(self, folders: Iterable[str]) -> None:
+        sweep(self._guard.root, folders)
 
     def _resolved(self, path: str) -> str:
         relative = self._guard.resolve(self._guard.inside(path))
@@ -203,6 +209,9 @@ class MemoryFiles:
         self._require(relative, expected)
         self.files.pop(relative, None)
         self.executable.discard(relative)
+
+    def sweep(self, folders: Iterable[str]) -> None:
+        """No write of this twin is ever half done."""
 
     def _inside(self, path: str) -> str:
         relative = self._guard.inside(path)

@@ -8,8 +8,8 @@ import errno
 import itertools
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from orchestration.errors import ConflictError
@@ -67,6 +67,27 @@ def left_by(name: str) -> int | None:
         return None
     process, _, number = name[len(_PREFIX) : -len(_SUFFIX)].partition("-")
     return int(process) if process.isdecimal() and number.isdecimal() else None
+
+
+def sweep(root: Path, folders: Iterable[str]) -> None:
+    """Removes half-written files that processes which have died left in these folders ("": the root)."""
+    for folder in folders:
+        place = f"{folder}/." if folder else "."
+        with suppress(OSError, ConflictError), opened_folder(root, place, create=False) as (opened, _):
+            for name in os.listdir(opened):  # noqa: PTH208 - an open folder, so that no link is followed
+                maker = left_by(name)
+                if maker is not None and not _runs(maker):
+                    os.unlink(name, dir_fd=opened)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def dress(fd: int, before: os.stat_result | None, mode: int | None) -> None:

@@ -96,7 +96,7 @@ PLANTS = (
     _plant(
         "an interrupted undo is forgotten",
         (
-            "orchestration/review/desk.py",
+            "orchestration/review/settling.py",
             "for item in state.undos.values() if not item.applied]",
             "for item in ()]",
         ),

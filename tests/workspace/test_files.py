@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -208,3 +210,16 @@ def test_a_read_only_folder_is_named(on_disk: WorkspaceFiles, root: Path) -> Non
         on_disk.delete("f", expected=digest_of(b"1"))
     root.chmod(0o755)
     assert (root / "f").read_bytes() == b"1"
+
+
+def test_half_written_files_of_dead_processes_are_swept(on_disk: WorkspaceFiles, root: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    (root / "d").mkdir()
+    dead = [root / f".antiphon-{child.pid}-0.tmp", root / "d" / f".antiphon-{child.pid}-7.tmp"]
+    kept = [root / f".antiphon-{os.getpid()}-0.tmp", root / ".antiphon-x-0.tmp", root / "d" / "a.tmp"]
+    for path in (*dead, *kept):
+        path.touch()
+    on_disk.sweep(["", "d", "none", "d/a.tmp"])
+    assert not any(path.exists() for path in dead)
+    assert all(path.exists() for path in kept)
