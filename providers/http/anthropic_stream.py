@@ -66,8 +66,9 @@ class MessageAssembler:
         content = False
         for kind, data in events:
             if self._take(self._decode(kind, data)):
-                content = self.begun = True  # at once: the next event may be an error
+                content = True
         if content:
+            self.begun = True
             self._assembly.show()
         return content
 

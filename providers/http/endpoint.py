@@ -1,16 +1,16 @@
 """One base URL: its connections, its headers, the time limits of a call, and connection faults as our errors.
 
-Knows HTTP and nothing of any API; the adapters beside this file know the APIs. Of what a general client does
-(redirects, cookies, decoding, authentication flows) nothing is wanted here, and each call would pay for it:
-`connections.py` makes calls, and TLS trusts what httpx2 trusts. Both are loaded at the first call, in a worker
-thread.
+Knows HTTP and nothing of any API; the adapters beside this file know the APIs. It stands on httpcore2, the
+transport of httpx2: of the client above it (redirects, cookies, decoding, authentication flows) nothing is
+wanted here, and each call would pay for it. The pool and the TLS context are built at the first call, in a
+worker thread (25 ms, and 20 more for https).
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import anyio
 
@@ -18,23 +18,19 @@ from providers import errors
 from providers.http.addresses import MODEL, check_base_url
 from providers.http.delays import Headers, header
 from providers.http.failures import Place
-from providers.http.network import (
-    ConnectError,
-    ConnectTimeoutError,
-    NetworkError,
-    ProxyRefusedError,
-    UncallableError,
-)
 from providers.loading import load
 
 if TYPE_CHECKING:
     import ssl
 
+    # httpcore2 costs 100 ms to import: `_build` does it at the first call
+    import httpcore2
+
     from providers.config import TimeLimits, TlsFiles
-    from providers.http.connections import Answer, Connections
 
 Observe = Callable[[int, Headers], None]
 
+KEEP_ALIVE_S = 30.0
 MAX_ERROR_BODY = 64 * 1024
 
 
@@ -90,12 +86,14 @@ class Reply:
     Pieces are the body as it arrives, decompressed. Raises ConnectionFailedError when it breaks off.
     """
 
-    def __init__(self, answer: "Answer", endpoint: "Endpoint") -> None:
-        self.status = answer.status
-        self.headers: Headers = answer.headers
+    def __init__(self, response: "httpcore2.Response", endpoint: "Endpoint") -> None:
+        self.status = response.status
+        self.headers: Headers = response.headers
         self.place = endpoint.place
-        self._answer = answer
+        self._response = response
         self._endpoint = endpoint
+        assert isinstance(response.stream, AsyncIterable)
+        self._pieces = response.stream.__aiter__()
         encoding = header(self.headers, b"content-encoding").lower()
         self._inflate = None if encoding in {"", "identity"} else _inflater(encoding, endpoint.place)
 
@@ -104,11 +102,14 @@ class Reply:
 
     async def __anext__(self) -> bytes:
         try:
-            piece = await self._answer.piece()
-        except NetworkError as error:
-            raise self._endpoint.translate(error) from error
-        if not piece:
-            raise StopAsyncIteration
+            piece = await self._pieces.__anext__()
+        except StopAsyncIteration:
+            raise
+        except Exception as error:
+            translated = self._endpoint.translate(error)
+            if translated is None:
+                raise
+            raise translated from error
         return piece if self._inflate is None else self._inflate(piece)
 
     async def body(self, limit: int) -> bytes:
@@ -124,7 +125,9 @@ class Reply:
 
     async def aclose(self) -> None:
         """Frees the connection for the next call; one that is not at the end of its body is closed at once."""
-        await self._answer.aclose()
+        if isinstance(self._pieces, AsyncGenerator):
+            await self._pieces.aclose()
+        await self._response.aclose()
 
 
 class Credential(Protocol):
@@ -174,8 +177,9 @@ class Endpoint:
             **headers,
         }
         self._headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in fixed.items()]
-        self._targets: dict[str, bytes] = {}
-        self._connections: Connections | None = None
+        self._extensions = {"timeout": {"connect": limits.connect}}
+        self._urls: dict[str, httpcore2.URL] = {}
+        self._pool: httpcore2.AsyncConnectionPool | None = None
         self._building = anyio.Lock()
 
     def timer(self) -> CallTimer:
@@ -192,8 +196,13 @@ class Endpoint:
 
     async def get(self, path: str, *, beside_v1: bool = False) -> Reply:
         """As `post`, without a body. `beside_v1`: the path is below the URL without its `/v1`."""
-        if beside_v1 and self._path.endswith("/v1"):
-            self._targets.setdefault(path, (self._path.removesuffix("/v1") + path).encode("ascii"))
+        if beside_v1 and self._path.endswith("/v1") and path not in self._urls:
+            import httpcore2
+
+            target = self._path.removesuffix("/v1") + path
+            self._urls[path] = httpcore2.URL(
+                scheme=self._scheme, host=self.host, port=self._port, target=target
+            )
         return await self._request("GET", path, None, "")
 
     async def _request(self, method: str, path: str, body: bytes | None, model: str) -> Reply:
@@ -219,77 +228,101 @@ class Endpoint:
     async def _send(
         self, method: str, path: str, body: bytes | None, model: str, more: Sequence[tuple[bytes, bytes]]
     ) -> Reply:
-        connections = self._connections or await self._built()
+        pool = self._pool or await self._built_pool()
+        import httpcore2
+
         headers = [*self._headers, *more]
         if body is not None:
             headers.append((b"content-length", b"%d" % len(body)))
-        target = self._targets.get(path) or self._target(path, model)
+        request = httpcore2.Request(
+            method,
+            self._urls.get(path) or self._url(path, model),
+            headers=headers,
+            content=body,
+            extensions=self._extensions,
+        )
         try:
-            answer = await connections.call(method, target, headers, body or b"")
-        except NetworkError as error:
-            raise self.translate(error) from error
+            response = await pool.handle_async_request(request)
+        except Exception as error:
+            translated = self.translate(error)
+            if translated is None:
+                raise
+            raise translated from error
         if self._observe is not None:
-            self._observe(answer.status, answer.headers)
-        return Reply(answer, self)
+            self._observe(response.status, response.headers)
+        return Reply(response, self)
 
     async def aclose(self) -> None:
-        connections, self._connections = self._connections, None
-        if connections is not None:
-            await connections.aclose()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.aclose()
 
-    def translate(self, error: NetworkError) -> errors.ProviderError:
-        """What the network said, for people."""
+    def translate(self, error: Exception) -> errors.ProviderError | None:
+        """An exception of httpcore2 as ours; None for any other."""
+        import httpcore2
+
         url, setting = self.place.url, self.place.setting
         reason = self.place.quote(str(error)) or type(error).__name__
-        if isinstance(error, ConnectTimeoutError):
+        if isinstance(error, httpcore2.ConnectTimeout):
             return errors.ProviderTimeoutError(
                 f"{url} did not accept a connection within {self.limits.connect:g} s; check {setting}"
             )
-        if isinstance(error, ConnectError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        if isinstance(error, httpcore2.ConnectError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
             return errors.ProviderConfigurationError(
                 f"{url} shows a certificate that this machine does not trust ({reason}); "
                 "install its CA, or name it in SSL_CERT_FILE"
             )
-        if isinstance(error, ConnectError):
+        if isinstance(error, httpcore2.ConnectError):
             return errors.ConnectionFailedError(
                 f"{url} cannot be reached ({reason}); is the server running? {setting} holds its address"
             )
-        if isinstance(error, ProxyRefusedError):
+        if isinstance(error, httpcore2.ProxyError):
             return errors.ConnectionFailedError(f"the proxy on the way to {url} refused: {reason}")
-        if isinstance(error, UncallableError):
+        if isinstance(error, httpcore2.RemoteProtocolError | httpcore2.NetworkError):
+            return errors.ConnectionFailedError(f"the connection to {url} broke: {reason}")
+        if isinstance(error, httpcore2.ProtocolError | httpcore2.UnsupportedProtocol):
             return errors.ProviderConfigurationError(f"{url} cannot be called: {reason}; check {setting}")
-        return errors.ConnectionFailedError(f"the connection to {url} broke: {reason}")
+        return None
 
-    def _target(self, path: str, model: str) -> bytes:
+    def _url(self, path: str, model: str) -> "httpcore2.URL":
+        import httpcore2
+
         whole = self._path + path
         fixed = MODEL not in whole
         whole = whole.replace(MODEL, quote(model, safe=""))
         query = self._query and f"{'&' if '?' in whole else '?'}{self._query}"
-        target = (whole + query).encode("ascii")
+        url = httpcore2.URL(scheme=self._scheme, host=self.host, port=self._port, target=whole + query)
         if fixed:
-            self._targets[path] = target
-        return target
+            self._urls[path] = url
+        return url
 
-    async def _built(self) -> "Connections":
+    async def _built_pool(self) -> "httpcore2.AsyncConnectionPool":
         async with self._building:
-            if self._connections is None:
-                self._connections = await load(self._build)
-            return self._connections
+            if self._pool is None:
+                self._pool = await load(self._build)
+            return self._pool
 
-    def _build(self) -> "Connections":
+    def _build(self) -> "httpcore2.AsyncConnectionPool":
         """Runs in a worker thread: the imports and the certificates must not stall the event loop."""
-        from providers.http.connections import Connections, Origin, Proxy
+        import httpcore2
+
+        from providers.http.network import AsyncioBackend
 
         secure = self._scheme == "https"
-        port = self._port or (443 if secure else 80)
-        origin = Origin(self.host, port, self._ssl_context() if secure else None)
-        proxy = None
-        if self._proxy is not None:
-            proxy = Proxy.at(self._proxy, _trusting() if self._proxy.startswith("https:") else None)
-        return Connections(origin, connect_s=self.limits.connect, proxy=proxy)
+        proxy = None if self._proxy is None else _proxy(self._proxy)
+        return httpcore2.AsyncConnectionPool(
+            ssl_context=self._ssl_context() if secure else None,
+            proxy=proxy,
+            max_connections=None,  # `providers/limits.py` bounds the calls
+            max_keepalive_connections=64,
+            keepalive_expiry=KEEP_ALIVE_S,
+            network_backend=AsyncioBackend(),
+        )
 
     def _ssl_context(self) -> "ssl.SSLContext":
-        context = _trusting()
+        import httpcore2
+
+        context = httpcore2.default_ssl_context()
         files = self._tls
         if files is None:
             return context
@@ -307,13 +340,20 @@ class Endpoint:
         return context
 
 
-def _trusting() -> "ssl.SSLContext":
-    """Trusts what the system does, or the variables SSL_CERT_FILE and SSL_CERT_DIR say; speaks HTTP/1.1 alone."""
+def _proxy(url: str) -> "httpcore2.Proxy":
     import httpcore2
 
-    context = httpcore2.default_ssl_context()
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    address = httpcore2.URL(
+        scheme=parts.scheme,
+        host=host or "",
+        port=parts.port or (443 if parts.scheme == "https" else 80),
+        target="/",
+    )
+    if parts.username is None:
+        return httpcore2.Proxy(address)
+    return httpcore2.Proxy(address, auth=(unquote(parts.username), unquote(parts.password or "")))
 
 
 class _Inflate:

@@ -50,8 +50,9 @@ class ContentAssembler:
             if data == b"[DONE]":  # some gateways end with it
                 self.closed = self.whole
             elif self._take(self._decode(kind, data)):
-                content = self.begun = True  # at once: the next event may be an error
+                content = True
         if content:
+            self.begun = True
             self._assembly.show()
         return content
 

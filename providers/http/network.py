@@ -1,9 +1,9 @@
-"""A socket under an HTTP connection: an asyncio transport read with few wake-ups and written in one piece.
+"""The sockets under httpcore2's pool: an asyncio transport read with few wake-ups and written in one piece.
 
-Why not a stream of asyncio or anyio: a model sends its answer in hundreds of pieces, and a wake-up, a cancel scope or a
-pause of the transport for each costs more than all that is done with it. Here pieces that arrive within `WINDOW_S` of
-the last wake-up are handed over together; a lone piece, the first one of an answer, the end of a chunked body and
-the end of the connection are handed over at once.
+Why not the stock backend: it pauses and resumes the transport (two system calls) and opens a cancel scope
+for each read, 90 us a piece, and a model sends its answer in hundreds of pieces. Here pieces that arrive
+within `WINDOW_S` of the last wake-up are handed over together; a lone piece, the first one of an answer, the end
+of a chunked body and the end of the connection are handed over at once.
 
 Nothing here knows HTTP beyond the five bytes that end a chunked body, and those only save waiting.
 """
@@ -11,41 +11,22 @@ Nothing here knows HTTP beyond the five bytes that end a chunked body, and those
 import asyncio
 import select
 import ssl
+from collections.abc import Iterable
+from typing import Any
 
 import anyio
 import anyio.lowlevel
+import httpcore2
 
 WINDOW_S = 0.010  # pieces are shown at most this late; a screen draws every 16 ms
 _PAUSE_AT = 1024 * 1024  # bytes held for a reader that does not come, before the server is made to wait
 _END_OF_CHUNKED_BODY = b"0\r\n\r\n"
 _SEND_AT = 64 * 1024  # bytes of request held back to be sent with the next piece
 
-
-class NetworkError(Exception):
-    """Why a connection could not be made or used, in the system's words; `endpoint.py` says it to people."""
+SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 
 
-class ConnectError(NetworkError):
-    """Raised when a connection is refused, or its TLS handshake fails."""
-
-
-class ConnectTimeoutError(NetworkError):
-    """Raised when a connection was not made in time."""
-
-
-class BrokenConnectionError(NetworkError):
-    """Raised when a connection ended or broke before its answer did, or holds no answer in HTTP/1.1."""
-
-
-class ProxyRefusedError(NetworkError):
-    """Raised when a proxy does not make the tunnel it was asked for."""
-
-
-class UncallableError(NetworkError):
-    """Raised for a request that HTTP/1.1 cannot express: a header with a line end in it, say."""
-
-
-class _Received(asyncio.Protocol):
+class _Connection(asyncio.Protocol):
     """One connection's received bytes and its reader."""
 
     def __init__(self) -> None:
@@ -123,62 +104,73 @@ class _Received(asyncio.Protocol):
             self._reader.set_result(None)
 
 
-class Stream:
-    """A connected socket, made by `connect`. What is written leaves with the next read, or once it is 64 KiB."""
+class AsyncioStream(httpcore2.AsyncNetworkStream):
+    """A connected socket. What is written leaves with the next read, or once it is 64 KiB."""
 
-    def __init__(self, received: _Received, transport: asyncio.Transport) -> None:
-        self._received = received
+    def __init__(self, connection: _Connection, transport: asyncio.Transport) -> None:
+        self._connection = connection
         self._transport = transport
         self._poll: select.poll | None = None
         self._unsent: list[bytes] = []
         self._unsent_size = 0
 
-    async def read(self) -> bytes:
-        """What has arrived; empty at the end of the connection. Raises BrokenConnectionError for a reset."""
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002, ASYNC109 - httpcore2's interface; our time limits are one scope around the call
         if self._unsent:
             self._send()
-        piece = await self._received.next_piece()
-        if not piece and self._received.error is not None:
-            raise BrokenConnectionError(str(self._received.error)) from self._received.error
+        piece = await self._connection.next_piece()
+        if not piece and self._connection.error is not None:
+            raise httpcore2.ReadError(str(self._connection.error)) from self._connection.error
         return piece
 
-    def write(self, data: bytes) -> None:
-        self._unsent.append(data)
-        self._unsent_size += len(data)
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - see read
+        self._unsent.append(buffer)
+        self._unsent_size += len(buffer)
         if self._unsent_size > _SEND_AT:
             self._send()
 
     async def aclose(self) -> None:
         """At once: nothing that is still unsent matters when an HTTP/1.1 client closes."""
         self._unsent.clear()
-        if self._received.lost:  # aborting a transport that has ended by itself can fail inside asyncio
+        if self._connection.lost:  # aborting a transport that has ended by itself can fail inside asyncio
             return
         self._transport.abort()
         # The loop closes the socket in its next round; whoever ends the loop after this leaves none open.
         await anyio.lowlevel.cancel_shielded_checkpoint()
 
-    async def start_tls(self, context: ssl.SSLContext, host: str, within_s: float) -> "Stream":
-        """The same connection, encrypted. Raises ConnectError, ConnectTimeoutError."""
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore2's interface
+    ) -> httpcore2.AsyncNetworkStream:
         try:
-            with anyio.fail_after(within_s):
-                transport = await self._received.loop.start_tls(
-                    self._transport, self._received, context, server_hostname=host
+            with anyio.fail_after(timeout):
+                transport = await self._connection.loop.start_tls(
+                    self._transport, self._connection, ssl_context, server_hostname=server_hostname
                 )
         except BaseException as error:
             self._transport.abort()
             if isinstance(error, TimeoutError):
-                raise ConnectTimeoutError("TLS handshake") from error
+                raise httpcore2.ConnectTimeout("TLS handshake") from error
             if isinstance(error, OSError):  # ssl.SSLError too
-                raise ConnectError(str(error)) from error
+                raise httpcore2.ConnectError(str(error)) from error
             raise
         if transport is None:
-            raise ConnectError("the server closed the connection during the TLS handshake")
-        self._received.transport = transport
-        return Stream(self._received, transport)
+            raise httpcore2.ConnectError("the server closed the connection during the TLS handshake")
+        self._connection.transport = transport
+        return AsyncioStream(self._connection, transport)
 
-    def is_readable(self) -> bool:
-        """Asks the kernel too: a close that the event loop has not seen yet must not meet the next request."""
-        if self._received.waiting() or self._transport.is_closing():
+    def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable":
+            return self._connection.waiting() or self._is_readable()
+        names = {"client_addr": "sockname", "server_addr": "peername"}
+        return self._transport.get_extra_info(names.get(info, info))
+
+    def _is_readable(self) -> bool:
+        """Asks the kernel: a close that the event loop has not seen yet must not meet the next request. The pool
+        asks for each idle connection at each call.
+        """
+        if self._transport.is_closing():
             return True
         if self._poll is None:
             self._poll = select.poll()
@@ -186,22 +178,35 @@ class Stream:
         return bool(self._poll.poll(0))
 
     def _send(self) -> None:
-        self._received.expect_answer()
+        self._connection.expect_answer()
         self._transport.write(self._unsent[0] if len(self._unsent) == 1 else b"".join(self._unsent))
         self._unsent.clear()
         self._unsent_size = 0
 
 
-async def connect(host: str, port: int, within_s: float) -> Stream:
-    """Raises ConnectError, ConnectTimeoutError."""
-    loop = asyncio.get_running_loop()
-    try:
-        with anyio.fail_after(within_s):
-            transport, received = await loop.create_connection(
-                _Received, host, port, happy_eyeballs_delay=0.25
-            )
-    except TimeoutError as error:
-        raise ConnectTimeoutError(f"{host}:{port}") from error
-    except OSError as error:
-        raise ConnectError(f"{host}:{port}") from error
-    return Stream(received, transport)
+class AsyncioBackend(httpcore2.AsyncNetworkBackend):
+    """Opens connections for the pool. Proxies of a scheme that needs more than this do not come here."""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore2's interface
+        local_address: str | None = None,
+        socket_options: Iterable[SocketOption] | None = None,  # noqa: ARG002 - none are configured
+    ) -> httpcore2.AsyncNetworkStream:
+        loop = asyncio.get_running_loop()
+        local = None if local_address is None else (local_address, 0)
+        try:
+            with anyio.fail_after(timeout):
+                transport, connection = await loop.create_connection(
+                    _Connection, host, port, local_addr=local, happy_eyeballs_delay=0.25
+                )
+        except TimeoutError as error:
+            raise httpcore2.ConnectTimeout(f"{host}:{port}") from error
+        except OSError as error:
+            raise httpcore2.ConnectError(str(error)) from error
+        return AsyncioStream(connection, transport)
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(seconds)

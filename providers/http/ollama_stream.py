@@ -62,8 +62,9 @@ class LineAssembler:
         content = False
         for _, data in events:
             if self._take(self._decode(data)):
-                content = self.begun = True  # at once: the next event may be an error
+                content = True
         if content:
+            self.begun = True
             self._assembly.show()
         return content
 

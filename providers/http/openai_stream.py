@@ -70,8 +70,9 @@ class AnswerAssembler:
             if data == b"[DONE]":
                 self.closed = True
             elif self._take(self._decode(kind, data)):
-                content = self.begun = True  # at once: the next event may be an error
+                content = True
         if content:
+            self.begun = True
             self._assembly.show()
         return content
 

@@ -60,8 +60,9 @@ class ResponseAssembler:
             if data == b"[DONE]":  # some gateways end with it
                 self.closed = self.whole
             elif self._take(self._decode(kind, data), data):
-                content = self.begun = True  # at once: the next event may be an error
+                content = True
         if content:
+            self.begun = True
             self._assembly.show()
         return content
 
