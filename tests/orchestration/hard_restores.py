@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,6 +60,12 @@ class DyingEntries:
 
     def clear_folder(self, path: str) -> str:
         return self.inner.clear_folder(path)
+
+    def stranger(self, path: str, known: Collection[str]) -> str | None:
+        return self.inner.stranger(path, known)
+
+    def is_repository(self, path: str) -> bool:
+        return self.inner.is_repository(path)
 
     def sweep(self, folders: Iterable[str]) -> None:
         self.inner.sweep(folders)
