@@ -104,7 +104,13 @@ class Check:
             return
         self._own_passed = sum(case.outcome == "passed" for case in mine.values())
         if not self._own_passed:
-            raise Verdict(report("not_run", f"all {counted(len(mine), 'own test')} are skipped"))
+            files = named([target.path for target in own])
+            why = (
+                f"all {counted(len(mine), 'own test')} are skipped"
+                if mine
+                else f"no test was found in {files}"
+            )
+            raise Verdict(report("not_run", why))
 
     async def _run(
         self, session: Session, targets: Sequence[Target], *, limited: bool = False

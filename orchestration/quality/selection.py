@@ -133,6 +133,7 @@ class _Search:
         self._references = references
         self._places = {_seat(test) for test in tests}
         self._homes = {test: self.home(_seat(test)) for test in tests}
+        self._stems: dict[str, frozenset[str]] = {}
 
     def home(self, folder: str) -> str:
         """The nearest folder that has tests of its own, in it or in a test folder of it; the root if none.
@@ -155,7 +156,7 @@ class _Search:
             return
         direct, indirect = self._speaking(path, home)
         if not matched:
-            near = [test for test in direct if self._homes[test] == home or not home]
+            near = [test for test in direct if self._is_near(test, path, home)]
             if not direct and home:
                 near = [test for test in indirect if self._homes[test] == home]
             if len(near) <= _FEW:
@@ -172,6 +173,21 @@ class _Search:
                 self.own.update(dict.fromkeys(tests))
         elif not any(is_within(path, self.home(folder_of(hint))) for path in changed):
             self.add(hint)
+
+    def _is_near(self, test: str, path: str, home: str) -> bool:
+        """Whether a test that speaks of a file means it: not so where it gives a bare name, and a file of that
+        name lies in the test's own home (`index.js` of another project).
+        """
+        other = self._homes[test]
+        if other == home or home:
+            return other == home
+        far = frozenset(name for name in answers_to(path) if is_far(name))
+        if self._references.speaking_of(self._view, far, [test]):
+            return True
+        if other not in self._stems:
+            inside = (file for file in self._view.under(other) if file not in self._tests)
+            self._stems[other] = frozenset(map(stem_of, inside))
+        return stem_of(path) not in self._stems[other]
 
     def _speaking(self, path: str, home: str) -> tuple[list[str], list[str]]:
         """Tests that speak of `path`, and tests that speak of a file that does, over any number of steps."""

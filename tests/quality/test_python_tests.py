@@ -112,6 +112,49 @@ async def test_a_package_with_its_tests_below(setting: Setting, *, marked: bool)
     assert "FAILED shop/tests/test_price.py::test_p" in report.feedback
 
 
+async def test_a_project_with_a_source_folder_that_is_not_installed(setting: Setting) -> None:
+    started = "import subprocess, sys\nfrom shop.price import P\n"
+    await setting.start(
+        {
+            "a b/pyproject.toml": "[project]\nname='shop'\nversion='1'\n",
+            "a b/src/shop/__init__.py": "",
+            "a b/src/shop/price.py": "P = 0\n",
+            "a b/tests/test_price.py": f"{started}def test_p():\n    assert P == 3\n"
+            "    subprocess.run([sys.executable, '-c', 'import shop.price'], check=True)\n",
+        }
+    )
+    report = await setting.change({"a b/src/shop/price.py": "P = 3\n"})
+    assert (report.outcome, report.detail) == ("passed", "1 own test passed"), report.feedback
+    report = await setting.change({"a b/src/shop/price.py": "P = 4\n"})
+    assert "FAILED a b/tests/test_price.py::test_p" in report.feedback
+
+
+async def test_a_folder_that_is_marked_as_a_package_and_tested_from_within(setting: Setting) -> None:
+    test = "import json\nfrom core import X\ndef test_x():\n    assert X == 1\n"
+    await setting.start({"one/__init__.py": "", "one/core.py": "X = 0\n", "one/test_core.py": test})
+    report = await setting.change({"one/core.py": "X = 1\n"})
+    assert (report.outcome, report.detail) == ("passed", "1 own test passed"), report.feedback
+    report = await setting.change({"one/core.py": "X = 2\n"})
+    assert "FAILED one/test_core.py::test_x" in report.feedback
+
+
+async def test_a_test_file_of_plain_assertions_is_a_script(setting: Setting) -> None:
+    await setting.start(
+        {"one/m.py": "X = 0\n", "one/test_m.py": "from m import X\nassert X == 1, 'not one'\n"}
+    )
+    report = await setting.change({"one/m.py": "X = 1\n"})
+    assert (report.outcome, report.detail) == ("passed", "1 own test passed"), report.feedback
+    report = await setting.change({"one/m.py": "X = 2\n"})
+    assert report.outcome == "blocked"
+    assert "AssertionError: not one" in report.feedback
+
+
+async def test_a_test_file_without_a_test_is_not_run(setting: Setting) -> None:
+    await setting.start({"m.py": "", "test_m.py": "import m\n"})
+    report = await setting.change({"m.py": "x = 1\n"})
+    assert (report.outcome, report.detail) == ("not_run", "no test was found in test_m.py")
+
+
 async def test_a_configuration_of_pytest_is_honoured(setting: Setting) -> None:
     await setting.start(
         {

@@ -142,6 +142,22 @@ def test_other_projects_that_import_the_change_are_affected() -> None:
     assert selection.affected == ("apps/shop/tests/test_shop.py",)
 
 
+def test_another_projects_test_that_means_its_own_file_of_that_name_is_no_own_test() -> None:
+    view = view_of(
+        {
+            "one/index.js": "",
+            "one/check.js": "require('./index')\n",
+            "two/lib/index.js": "",
+            "two/test/five.test.js": "import f from '../lib/index.js';\n",
+            "src/tool.py": "",
+            "checks/test_all.py": "import tool\n",
+        }
+    )
+    assert own(chosen(view, ["one/index.js"])) == []
+    assert own(chosen(view, ["two/lib/index.js"])) == ["two/test/five.test.js"]
+    assert own(chosen(view, ["src/tool.py"])) == ["checks/test_all.py"]
+
+
 def test_go_packages_that_import_the_changed_one() -> None:
     view = view_of(
         {

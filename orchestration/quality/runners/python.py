@@ -1,11 +1,13 @@
 """Python tests: pytest where the tests' interpreter has it, else unittest.
 
 Each project folder runs in a process of its own, and folders whose test files share a name run apart,
-so that modules of the same name never meet. Results are trusted only when every module the tests loaded
+so that modules of the same name never meet. A test file that defines no test is a script: its exit code
+counts. Results are trusted only when every module the tests loaded
 came from the checkout, not from the user's workspace (an editable install leads there).
 """
 
 import re
+import sys
 import tomllib
 from collections import defaultdict
 from collections.abc import Sequence
@@ -24,13 +26,20 @@ from orchestration.quality.runners.interpreter import (
     python_environment,
     with_places,
 )
-from orchestration.quality.runners.report import Report, plain, read_file, read_report, stopped
+from orchestration.quality.runners.report import Report, plain, read_file, read_report, stopped, whole_run
 from orchestration.quality.tree_view import TreeView, ancestors, folder_of, join, name_of, suffix_of
 
 _MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "manage.py", "requirements.txt")
 _TEST_FOLDERS = ("tests", "test", "testing")
 _ASSETS = ("antiphon_start.py", "antiphon_pytest.py", "antiphon_unittest.py", "pytest.ini")
 _NO_PYTEST = "No module named 'pytest'"
+_IMPORT = re.compile(r"^\s*(?:from|import)\s+(\w+)", re.MULTILINE)
+_DEFINES_TESTS = re.compile(
+    r"^\s*(async\s+)?def\s+test|^\s*class\s+\w*Test|\bTestCase\b|^\s*(from|import)\s+(pytest|unittest)\b"
+    r"|^\s*from\s+\S+\s+import\s+\*|\bload_tests\b",
+    re.MULTILINE,
+)
+_CHECKS = re.compile(r"^assert\b|^if __name__ ==", re.MULTILINE)
 _SECTIONS = {"setup.cfg": "tool:pytest", "tox.ini": "pytest"}
 
 
@@ -73,7 +82,10 @@ class PythonRunner:
             by_folder[project_of(view, target.path)].append(target)
         batches = []
         for folder, found in sorted(by_folder.items()):
-            batches += [Batch(folder, tuple(group)) for group in _apart(view, found)]
+            scripts = [target for target in found if not target.nodes and _is_script(view.text(target.path))]
+            batches += [Batch(folder, (target,), "script") for target in scripts]
+            left = [target for target in found if target not in scripts]
+            batches += [Batch(folder, tuple(group)) for group in _apart(view, left) if group]
         return batches
 
     async def run(self, bench: Bench, batch: Batch) -> Ran:
@@ -87,7 +99,10 @@ class PythonRunner:
         )
         if isinstance(python, str):
             return Ran(problem=python)
-        run = _Run(bench, batch, self._shims.behind(python, bench.view, batch.folder))
+        python = self._shims.behind(python, bench.view, batch.folder)
+        if batch.tool == "script":
+            return await _run_script(bench, batch, python)
+        run = _Run(bench, batch, python)
         ran = await run.run()
         await bench.executor.run(self._shims.learn, python, bench.view, batch.folder, run.executable)
         return ran
@@ -109,6 +124,7 @@ class _Run:
             "modules": _top_modules(bench, self._batch.folder),
             "options": self._options(),
             "targets": self._targets(),
+            "sources": [str(bench.path(place)) for place in _sources(bench.view, self._batch.folder)],
         }
         await bench.executor.run(plan.write_bytes, msgspec.json.encode(wanted))
         env = with_places(python_environment(bench, self._python), [str(assets)])
@@ -178,6 +194,32 @@ class _Run:
         return Ran(tuple(cases))
 
 
+async def _run_script(bench: Bench, batch: Batch, python: Python) -> Ran:
+    (target,) = batch.targets
+    limit = bench.settings.timeout_s
+    places = [batch.folder, *_sources(bench.view, batch.folder)]
+    done = await bench.processes.run(
+        (str(python.program), str(bench.path(target.path))),
+        cwd=bench.path(batch.folder),
+        env=with_places(python_environment(bench, python), [str(bench.path(place)) for place in places]),
+        timeout_s=limit,
+        purpose="run tests",
+    )
+    return whole_run(done, batch.targets, limit, target.path)
+
+
+def _is_script(text: str) -> bool:
+    """True for a file without a test that a framework would find, but with something to check."""
+    return _DEFINES_TESTS.search(text) is None and _CHECKS.search(text) is not None
+
+
+def _sources(view: TreeView, folder: str) -> list[str]:
+    """The folder of a project's packages where it lies below (`src`), and is no package itself."""
+    place = join(folder, "src")
+    is_package = join(place, "__init__.py") in view
+    return [place] if not is_package and any(path.endswith(".py") for path in view.under(place)) else []
+
+
 def _reason(output: str) -> str:
     """The line of an output that most likely says why: one that speaks of an error, else the last."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
@@ -204,7 +246,10 @@ def project_of(view: TreeView, test: str) -> str:
     if (configured := configured_at(view, folder)) is not None:
         return configured
     place = folder
+    bare = _bare_imports(view.text(test))
     while place and join(place, "__init__.py") in view:
+        if name_of(place) not in bare and any(join(place, f"{name}.py") in view for name in bare):
+            return place  # a package by its mark alone: its test runs beside its modules
         place = folder_of(place)
     for other in ancestors(place):
         if name_of(other) in _TEST_FOLDERS:
@@ -217,6 +262,13 @@ def project_of(view: TreeView, test: str) -> str:
     if marked is not None and not _has_sources(view, place):
         return marked
     return place
+
+
+def _bare_imports(text: str) -> frozenset[str]:
+    """The first names of what a test imports, without the standard library; none where it imports relatively."""
+    if re.search(r"^\s*from\s+\.", text, re.MULTILINE):
+        return frozenset()
+    return frozenset(_IMPORT.findall(text)) - sys.stdlib_module_names
 
 
 def _has_sources(view: TreeView, folder: str) -> bool:

@@ -6,7 +6,8 @@ unittest.
 
 It runs in the project's folder. Imports that lead into the user's workspace instead of the checkout (an
 editable install does that) are turned to the checkout; where that cannot be done nothing is run. The plan
-holds `modules` (names to look at), `targets`, and `options` for pytest.
+holds `modules` (names to look at), `targets`, `options` for pytest, and `sources` (folders of packages, for
+a project that is not installed).
 """
 
 from __future__ import annotations  # annotations are not evaluated by old Pythons
@@ -92,6 +93,20 @@ def _turn(twins: list[str]) -> None:
     importlib.invalidate_caches()
 
 
+def _add_sources(places: list[str]) -> None:
+    """Last on the path, and only where a package in them is found nowhere else."""
+    lacking = []
+    for place in places:
+        names = [name[:-3] if name.endswith(".py") else name for name in os.listdir(place)]
+        if any(name.isidentifier() and not _has(name) for name in names):
+            lacking.append(place)
+    if lacking:
+        sys.path.extend(lacking)
+        given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        os.environ["PYTHONPATH"] = os.pathsep.join([*(place for place in given if place), *lacking])
+        importlib.invalidate_caches()
+
+
 def main() -> None:
     with open(sys.argv[1], encoding="utf-8") as plan:
         wanted = json.load(plan)
@@ -106,6 +121,7 @@ def main() -> None:
         if names:
             _write(event="stray", module=names[0])
             return
+    _add_sources(wanted["sources"])
     if has_pytest:
         sys.argv[:] = ["pytest", *wanted["options"], *wanted["targets"]]
         runpy.run_module("pytest", run_name="__main__", alter_sys=True)
