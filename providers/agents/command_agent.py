@@ -155,8 +155,8 @@ class CommandAgent:
             **task.environment,
             "NO_COLOR": "1",
             "TMPDIR": str(task.scratch),
-            **theirs,
             **{name: filled(value, fields) for name, value in description.set.items()},
+            **theirs,
         }
 
 

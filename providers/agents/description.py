@@ -93,7 +93,7 @@ class AgentDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     `{scratch}/task.md`.
 
     `environment` names variables (patterns) of the user's that it may have, beside the usual ones without secrets;
-    `set` are variables that it gets, with the same fields filled in. `own_files`: see `AgentProvider`. Times in
+    `set` are variables that it gets where the user has set none of that name that it may have, with the same fields filled in. `own_files`: see `AgentProvider`. Times in
     seconds: `idle_s` without a line, `limit_s` for the whole task. `stuck`: a pattern in what is printed that means
     that it waits for a person. `auto`: approval `auto` may start it; false for one whose commands nothing
     bounds, until the user says otherwise. `version` asks for it, for `version_s` at most, and
