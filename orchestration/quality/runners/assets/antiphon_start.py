@@ -97,7 +97,7 @@ def _add_sources(places: list[str]) -> None:
     """Last on the path, and only where a package in them is found nowhere else."""
     lacking = []
     for place in places:
-        names = [name[:-3] if name.endswith(".py") else name for name in os.listdir(place)]
+        names = [entry.name.partition(".")[0] for entry in os.scandir(place)]
         if any(name.isidentifier() and not _has(name) for name in names):
             lacking.append(place)
     if lacking:
